@@ -1,0 +1,49 @@
+// A flat, memory-mapped copy of one logit set, made by one scan: what a trainer
+// reads.
+
+#ifndef KODISTIL_LOGIT_STORE_SNAPSHOT_H_
+#define KODISTIL_LOGIT_STORE_SNAPSHOT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/files.h"
+
+namespace kodistil {
+
+struct SnapshotSource {
+  std::string address;  // host:port of the logit store
+  std::string teacher_fingerprint;
+  std::string dataset;              // name in the store
+  std::string dataset_fingerprint;  // what the caller's dataset has
+};
+
+// Movable; thread-safe to read.
+class LogitSnapshot {
+ public:
+  // Opens <cache_dir>/logits/<digest of the source>.klog; makes it by one Scan
+  // when it is not there (once, whoever asks: others wait). FAILED_PRECONDITION
+  // when the store's dataset is another one or rows are missing (the message
+  // names the first ranges), UNAVAILABLE when the store cannot be reached.
+  static absl::StatusOr<LogitSnapshot> OpenOrFetch(
+      const std::string& cache_dir, const SnapshotSource& source);
+
+  uint32_t row_count() const { return row_count_; }
+  uint32_t num_classes() const { return num_classes_; }
+  // Logits of row `index`: float32 [num_classes].
+  absl::Span<const float> Logits(uint32_t index) const {
+    return {logits_ + size_t{index} * num_classes_, num_classes_};
+  }
+
+ private:
+  MappedFile file_;
+  uint32_t row_count_ = 0;
+  uint32_t num_classes_ = 0;
+  const float* logits_ = nullptr;  // [row_count, num_classes]
+};
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_LOGIT_STORE_SNAPSHOT_H_

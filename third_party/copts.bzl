@@ -1,0 +1,9 @@
+"""Compiler options of our own code."""
+
+KODISTIL_COPTS = [
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unused-parameter",
+    "-Werror=unused-result",
+]
