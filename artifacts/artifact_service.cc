@@ -1,0 +1,52 @@
+#include "artifacts/artifact_service.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/grpc_bridge.h"
+
+namespace kodistil {
+
+grpc::Status ArtifactServiceImpl::Get(
+    grpc::ServerContext* context, const v1::GetArtifactRequest* request,
+    grpc::ServerWriter<v1::GetArtifactResponse>* writer) {
+  const absl::StatusOr<MappedFile> file = store_.Get(request->digest());
+  if (!file.ok()) return ToGrpcStatus(file.status());
+  absl::string_view rest = file->bytes();
+  v1::GetArtifactResponse response;
+  while (!rest.empty()) {
+    const absl::string_view chunk = rest.substr(0, kArtifactChunkBytes);
+    response.set_chunk(chunk.data(), chunk.size());
+    // False when the client is gone: nobody is left to answer.
+    if (!writer->Write(response)) return grpc::Status::CANCELLED;
+    rest.remove_prefix(chunk.size());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ArtifactServiceImpl::Put(
+    grpc::ServerContext* context,
+    grpc::ServerReader<v1::PutArtifactRequest>* reader,
+    v1::PutArtifactResponse* response) {
+  std::string digest;
+  std::string content;
+  v1::PutArtifactRequest request;
+  for (bool first = true; reader->Read(&request); first = false) {
+    if (first) {
+      digest = request.digest();
+      // The same content may be on its way many times: a vocabulary, a retry.
+      if (store_.Has(digest)) return grpc::Status::OK;
+    }
+    if (content.size() + request.chunk().size() > options_.max_artifact_bytes) {
+      return ToGrpcStatus(absl::ResourceExhaustedError(
+          absl::StrCat("artifact ", digest, " is larger than ",
+                       options_.max_artifact_bytes, " bytes")));
+    }
+    content += request.chunk();
+  }
+  // A client that went away in mid-stream looks like the end of the stream; the
+  // digest tells the difference.
+  return ToGrpcStatus(store_.PutAs(digest, content));
+}
+
+}  // namespace kodistil
