@@ -15,8 +15,8 @@ namespace kodistil {
 // Writes to stderr. Not thread-safe.
 class ProgressLine {
  public:
-  // `plain_interval`: how often a line is written where stderr is no terminal (or
-  // TERM=dumb).
+  // `plain_interval`: how often a line is written where stderr is no terminal
+  // (or TERM=dumb).
   explicit ProgressLine(absl::Duration plain_interval = absl::Seconds(5));
   ~ProgressLine();
 

@@ -5,6 +5,7 @@
 #define KODISTIL_BASE_TABLE_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -14,6 +15,10 @@ namespace kodistil {
 // Columns a terminal uses for UTF-8 `text`: wide and full-width characters take
 // two, combining marks and control characters none (Unicode TR 11).
 int DisplayWidth(absl::string_view text);
+
+// The longest prefix of `text` that takes at most `columns` columns, cut
+// between characters.
+std::string CutToWidth(absl::string_view text, int columns);
 
 class Table {
  public:
