@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
+# Run as root, as often as you like: what is there stays as it is.
+set -euo pipefail
+
+readonly PACKAGES=(
+  # Build.
+  bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
+  bazel-skylib default-jdk-headless g++ git pkg-config
+  # Libraries.
+  libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
+  libgrpc++-dev libgrpc-dev libgtest-dev libicu-dev liblinear-dev
+  libopenblas0-pthread libprotobuf-dev librocksdb-dev libssl-dev libtorch-dev
+  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  # Presubmit and tests.
+  clang clang-format clang-tidy procps python3 shellcheck
+)
+
+# "pkg-config module" -> found in one of the packages above.
+readonly MODULES=(
+  absl_base benchmark gmock grpc grpc++ gtest icu-i18n icu-uc libcrypto
+  libglog nlohmann_json protobuf rocksdb
+)
+
+readonly HEADERS=(
+  /usr/include/gflags/gflags.h
+  /usr/include/linear.h
+  /usr/include/torch/csrc/api/include/torch/torch.h
+)
+
+readonly PROGRAMS=(
+  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin pkg-config
+  protoc python3 shellcheck
+)
+
+missing_packages() {
+  local package
+  for package in "${PACKAGES[@]}"; do
+    # The state says "deinstall ok config-files" after a removal.
+    dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null |
+      grep -q '^install ok installed$' || echo "$package"
+  done
+}
+
+# With no package lists apt-cache knows no candidate: a fresh container.
+know_candidates() {
+  local package
+  for package in "$@"; do
+    apt-cache show --no-all-versions "$package" >/dev/null 2>&1 || return 1
+  done
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  if ((${#missing[@]} == 0)); then
+    echo "all ${#PACKAGES[@]} packages are installed already"
+    return
+  fi
+  echo "installing ${#missing[@]} of ${#PACKAGES[@]} packages: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  local options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+  if ! know_candidates "${missing[@]}"; then
+    echo "updating the package lists"
+    apt-get "${options[@]}" update -qq </dev/null
+  fi
+  local install=(apt-get "${options[@]}" install -y -qq
+    --no-install-recommends "${missing[@]}")
+  if ! "${install[@]}" </dev/null; then
+    # Old lists name files that the mirror has replaced since.
+    echo "trying again with new package lists"
+    apt-get "${options[@]}" update -qq </dev/null
+    "${install[@]}" </dev/null
+  fi
+}
+
+# The library that programs linked to BLAS load. LibTorch is many times slower
+# with the reference BLAS.
+blas_library() {
+  local directory
+  directory=$(dpkg-architecture -q DEB_HOST_MULTIARCH 2>/dev/null ||
+    gcc -print-multiarch)
+  readlink -f "/usr/lib/$directory/libblas.so.3"
+}
+
+select_openblas() {
+  local link choice openblas
+  while read -r link choice; do
+    [[ $choice != *openblas* ]] || continue
+    openblas=$(update-alternatives --list "$link" |
+      sed -n '/openblas-pthread/p')
+    [[ -n $openblas ]] || continue
+    echo "selecting $openblas instead of $choice"
+    update-alternatives --set "$link" "$openblas"
+  done < <(update-alternatives --get-selections |
+    awk '$1 ~ /^lib(blas|lapack)\.so\.3/ { print $1, $3 }')
+}
+
+failures=0
+
+found() { printf 'found %-28s %s\n' "$1" "$2"; }
+
+not_found() {
+  echo "error: $1 was not found ($2)" >&2
+  failures=$((failures + 1))
+}
+
+version_of() {
+  case $1 in
+    bazel)
+      # Its version is asked of the package: the program would start a server.
+      dpkg-query -W -f '${Version}' bazel-bootstrap 2>/dev/null || echo "?" ;;
+    grpc_cpp_plugin)
+      dpkg-query -W -f '${Version}' protobuf-compiler-grpc 2>/dev/null ||
+        echo "?" ;;
+    shellcheck) shellcheck --version | awk '$1 == "version:" { print $2 }' ;;
+    *) "$1" --version 2>/dev/null |
+      awk 'match($0, /[0-9]+(\.[0-9]+)+/) && !seen++ {
+             print substr($0, RSTART, RLENGTH) }' ;;
+  esac
+}
+
+check_all() {
+  local name path
+  for name in "${PROGRAMS[@]}"; do
+    if command -v "$name" >/dev/null; then
+      found "$name" "$(version_of "$name")"
+    else
+      not_found "the program $name" "looked in PATH=$PATH"
+    fi
+  done
+  for name in "${MODULES[@]}"; do
+    if pkg-config --exists "$name" 2>/dev/null; then
+      found "$name" "$(pkg-config --modversion "$name")"
+    else
+      not_found "the library $name" "asked pkg-config --exists $name"
+    fi
+  done
+  for path in "${HEADERS[@]}"; do
+    if [[ -f $path ]]; then
+      found "$(basename "$path")" \
+        "$(dpkg-query -S "$path" 2>/dev/null | cut -d: -f1)"
+    else
+      not_found "the header $path" "no such file"
+    fi
+  done
+  path=$(blas_library || true)
+  if [[ $path == *openblas* ]]; then
+    found OpenBLAS "$(dpkg-query -W -f '${Version}' libopenblas0-pthread)"
+  else
+    not_found OpenBLAS "libblas.so.3 is ${path:-missing}"
+  fi
+}
+
+main() {
+  if ((EUID != 0)); then
+    echo "error: installing packages needs root: sudo $0" >&2
+    exit 1
+  fi
+  if ! command -v apt-get >/dev/null; then
+    echo "error: apt-get was not found; this script is for Debian 12" >&2
+    exit 1
+  fi
+  install_packages
+  select_openblas
+  check_all
+  if ((failures > 0)); then
+    echo "error: $failures of the things needed are missing" >&2
+    exit 1
+  fi
+  echo "everything is installed; next: bazel run //coordinator -- --sweep"
+}
+
+main "$@"
