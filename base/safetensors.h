@@ -51,8 +51,8 @@ absl::Status ParseSafetensors(absl::string_view bytes,
                               std::map<std::string, TensorView>* tensors,
                               std::map<std::string, std::string>* metadata);
 
-// A file's bytes: tensors in name order, header padded to 8 bytes. The same input
-// gives the same bytes.
+// A file's bytes: tensors in name order, header padded to 8 bytes. The same
+// input gives the same bytes.
 std::string SerializeSafetensors(
     const std::map<std::string, TensorView>& tensors,
     const std::map<std::string, std::string>& metadata);
