@@ -1,0 +1,38 @@
+// A program for command_line_test: prints its flags, arguments and directory.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "base/command_line.h"
+
+ABSL_FLAG(std::string, name, "nobody", "Who it is.");
+ABSL_FLAG(int, count, 3, "How many, 0 or more.");
+ABSL_FLAG(bool, verbose, true, "Whether to say more.");
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> rest =
+      kodistil::ParseCommandLine(argc, argv,
+                                 {"bazel run //base:example --",
+                                  "Prints its flags.",
+                                  {"bazel run //base:example -- --name=a",
+                                   "bazel run //base:example -- --count=2"}});
+  char directory[4096];
+  if (getcwd(directory, sizeof(directory)) == nullptr) return 1;
+  std::printf("name=%s count=%d verbose=%d cwd=%s\n",
+              absl::GetFlag(FLAGS_name).c_str(), absl::GetFlag(FLAGS_count),
+              absl::GetFlag(FLAGS_verbose), directory);
+  for (const std::string& argument : rest) {
+    std::printf("argument=%s\n", argument.c_str());
+  }
+  if (absl::GetFlag(FLAGS_count) < 0) {
+    return kodistil::ExitCodeOf(absl::InvalidArgumentError("count is below 0"));
+  }
+  return kodistil::ExitCodeOf(absl::GetFlag(FLAGS_count) == 0
+                                  ? absl::NotFoundError("nothing to count")
+                                  : absl::OkStatus());
+}
