@@ -11,41 +11,30 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "corpus/word_splitter.h"
 
 namespace kodistil {
-
-struct WordPieceOptions {
-  bool lower_case = true;
-  // Drops combining accents (NFD, category Mn) as BertTokenizer does when it
-  // lower-cases; the seed and KoELECTRA keep them.
-  bool strip_accents = false;
-  // Puts spaces around CJK ideographs.
-  bool tokenize_chinese_chars = true;
-  // The rules of the Python ("slow") tokenizer where they differ from the Rust
-  // one: NFC first, another CJK range, special tokens' literals recognised.
-  bool slow = false;
-  // Words of more code points become [UNK].
-  int max_word_chars = 100;
-};
 
 // Thread-safe after creation.
 class WordPieceTokenizer {
  public:
   virtual ~WordPieceTokenizer() = default;
 
-  // `vocab`: one piece a line, the line number from 0 is the id; must hold [PAD],
-  // [UNK], [CLS] and [SEP]. INVALID_ARGUMENT names `source` and the line or the
-  // missing piece.
+  // `vocab`: one piece a line, the line number from 0 is the id; must hold
+  // [PAD], [UNK], [CLS] and [SEP]. INVALID_ARGUMENT names `source` and the line
+  // or the missing piece.
   static absl::StatusOr<std::unique_ptr<WordPieceTokenizer>> Create(
       absl::string_view vocab, const std::string& source,
       const WordPieceOptions& options);
 
   // Ids of [CLS] text [SEP], cut to the first max_length - 1 and [SEP]
-  // (max_length >= 2; 0 for no limit). Ill-formed UTF-8 is replaced by U+FFFD.
+  // (max_length >= 2; 0 for no limit). Ill-formed UTF-8 is dropped, as the
+  // U+FFFD that stands for it is.
   virtual std::vector<int32_t> Encode(absl::string_view text,
                                       int max_length) const = 0;
-  // Ids of [CLS] text [SEP] second [SEP], cut longest first, and token types
-  // (0 for the first, 1 for the second). `type_ids` may be null.
+  // Ids of [CLS] text [SEP] second [SEP], cut longest first (max_length >= 3; 0
+  // for no limit), and token types (0 for the first, 1 for the second).
+  // `type_ids` may be null.
   virtual std::vector<int32_t> EncodePair(
       absl::string_view text, absl::string_view second, int max_length,
       std::vector<int32_t>* type_ids) const = 0;

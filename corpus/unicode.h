@@ -1,0 +1,75 @@
+// Code points: UTF-8 in and out, lower-casing, and the properties that BERT's
+// normaliser asks for, from ICU.
+
+#ifndef KODISTIL_CORPUS_UNICODE_H_
+#define KODISTIL_CORPUS_UNICODE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace kodistil {
+
+inline constexpr char32_t kReplacementCharacter = 0xFFFD;
+
+// The code point at `*pos` (which must be inside `text`), moving `*pos` behind
+// it. Ill-formed bytes give U+FFFD, as the Unicode standard recommends
+// (section 3.9, one for each maximal ill-formed part).
+char32_t NextCodePoint(absl::string_view text, size_t* pos);
+
+void AppendUtf8(char32_t c, std::string* out);
+
+bool IsValidUtf8(absl::string_view text);
+
+// Lower-cases one code point, without context: a capital sigma at the end of a
+// word becomes U+03C3. Only U+0130 gives two code points.
+void AppendLowerCase(char32_t c, std::u32string* out);
+
+// Normalisation form C or D.
+std::u32string ToNfc(const std::u32string& text);
+std::u32string ToNfd(const std::u32string& text);
+
+// Bits of CharTable::Flags.
+enum CharFlag : uint8_t {
+  kCharDropped = 1,       // removed by "clean text": control, format, ...
+  kCharSpace = 2,         // separates words
+  kCharPunctuation = 4,   // a word of its own
+  kCharCjk = 8,           // an ideograph, optionally a word of its own
+  kCharHasLower = 16,     // lower-casing changes it
+  kCharNonspacing = 32,   // category Mn, an accent
+  kCharMaybeNotNfc = 64,  // NFC may change a text that holds it
+  kCharMaybeNotNfd = 128  // NFD may change a text that holds it
+};
+
+// Which of Hugging Face's two tokenizers is followed. Their Unicode tables are
+// of different versions: docs/adr/0001-unicode-tables.md.
+enum class UnicodeRules { kFast, kSlow };
+
+// Properties of every code point under one set of rules. Immutable, so
+// thread-safe.
+class CharTable {
+ public:
+  // Made on first use (some milliseconds), never destroyed.
+  static const CharTable& Get(UnicodeRules rules);
+
+  uint8_t Flags(char32_t c) const {
+    return c < kTableSize ? flags_[c] : Compute(c);
+  }
+
+ private:
+  // The basic multilingual plane; others are looked up in ICU each time.
+  static constexpr char32_t kTableSize = 0x10000;
+
+  explicit CharTable(UnicodeRules rules);
+  uint8_t Compute(char32_t c) const;
+
+  const UnicodeRules rules_;
+  std::vector<uint8_t> flags_;
+};
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_CORPUS_UNICODE_H_
