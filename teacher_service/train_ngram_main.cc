@@ -1,0 +1,113 @@
+// Trains the n-gram teacher and writes its folder.
+
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/command_line.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "corpus/dataset.h"
+#include "teacher_service/ngram_model.h"
+#include "teacher_service/ngram_trainer.h"
+
+namespace {
+
+const kodistil::NgramTrainOptions& Defaults() {
+  static const auto* defaults = new kodistil::NgramTrainOptions;
+  return *defaults;
+}
+
+}  // namespace
+
+ABSL_FLAG(std::string, dataset_file, "",
+          "canonical dataset file (*.kds) to train on");
+ABSL_FLAG(std::string, output, "", "folder of the trained model");
+ABSL_FLAG(int, min_n, Defaults().shape.min_n,
+          "characters of the shortest n-gram");
+ABSL_FLAG(int, max_n, Defaults().shape.max_n,
+          "characters of the longest n-gram");
+ABSL_FLAG(int, min_rows, Defaults().min_rows,
+          "leaves out n-grams of fewer training rows");
+ABSL_FLAG(double, cost, Defaults().cost,
+          "LIBLINEAR's C, the weight of the loss against the penalty");
+ABSL_FLAG(double, tolerance, Defaults().tolerance,
+          "LIBLINEAR's stopping tolerance");
+ABSL_FLAG(int, folds, Defaults().folds,
+          "models, each trained without one part of the rows");
+ABSL_FLAG(int, threads, Defaults().threads,
+          "models trained at a time; 0 for one per core");
+
+namespace kodistil {
+namespace {
+
+absl::StatusOr<Dataset> ReadInput() {
+  const std::string path = absl::GetFlag(FLAGS_dataset_file);
+  if (path.empty()) {
+    return absl::InvalidArgumentError(
+        "--dataset_file is empty: expected a canonical dataset file (*.kds)");
+  }
+  KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return ParseDataset(file.bytes(), path);
+}
+
+absl::Status Main() {
+  const std::string output = absl::GetFlag(FLAGS_output);
+  if (output.empty()) {
+    return absl::InvalidArgumentError(
+        "--output is empty: expected the folder of the trained model");
+  }
+  NgramTrainOptions options;
+  options.shape.min_n = absl::GetFlag(FLAGS_min_n);
+  options.shape.max_n = absl::GetFlag(FLAGS_max_n);
+  options.min_rows = absl::GetFlag(FLAGS_min_rows);
+  options.cost = absl::GetFlag(FLAGS_cost);
+  options.tolerance = absl::GetFlag(FLAGS_tolerance);
+  options.folds = absl::GetFlag(FLAGS_folds);
+  options.threads = absl::GetFlag(FLAGS_threads);
+  options.progress = [](const std::string& line) {
+    std::cerr << line << std::endl;
+  };
+  KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_ASSIGN_OR_RETURN(const Dataset dataset, ReadInput());
+  const absl::Time start = absl::Now();
+  KODISTIL_ASSIGN_OR_RETURN(const NgramParameters parameters,
+                            TrainNgramModel(dataset, options));
+  KODISTIL_RETURN_IF_ERROR(SaveNgramModel(parameters, output));
+  std::cout << absl::StrFormat(
+      "trained on %d rows of %s in %.1f s: %d n-grams, %d folds\n",
+      parameters.train_rows, dataset.name,
+      absl::ToDoubleSeconds(absl::Now() - start), parameters.hashes.size(),
+      parameters.folds);
+  const NgramScorer scorer(parameters);
+  for (const Split split : {Split::kTrain, Split::kValid, Split::kTest}) {
+    const NgramAccuracy accuracy = MeasureNgramAccuracy(scorer, dataset, split);
+    if (accuracy.total == 0) continue;
+    std::cout << absl::StrFormat(
+        "%s accuracy%s: %d/%d (%.2f %%)\n", SplitName(split),
+        split == Split::kTrain ? ", cross-fitted" : "", accuracy.correct,
+        accuracy.total, 100.0 * accuracy.correct / accuracy.total);
+  }
+  std::cout << "model: " << output << "\n";
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace kodistil
+
+int main(int argc, char** argv) {
+  kodistil::ParseCommandLine(
+      argc, argv,
+      {"bazel run //teacher_service:train_ngram --",
+       "Trains the n-gram teacher on the training rows of a dataset and prints "
+       "its accuracy on every split.",
+       {"bazel run //teacher_service:train_ngram -- "
+        "--dataset_file=work/dataset.kds --output=work/ngram",
+        "bazel run //teacher_service:train_ngram -- "
+        "--dataset_file=work/dataset.kds --output=work/ngram --max_n=5"}});
+  return kodistil::ExitCodeOf(kodistil::Main());
+}
