@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "base/command_line.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/status_macros.h"

@@ -256,7 +256,8 @@ absl::Status Ledger::Fail(const v1::FailRequest& request) {
   KODISTIL_ASSIGN_OR_RETURN(
       Trial* const trial, FindRunning(request.trial_id(), request.attempt()));
   return EndAttempt(trial, /*lost=*/false, /*count=*/!request.stopped(),
-                    request.retryable(), request.reason());
+                    request.retryable() || request.stopped(),
+                    request.reason());
 }
 
 absl::StatusOr<int> Ledger::ExpireLeases(absl::Time now) {

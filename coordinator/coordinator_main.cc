@@ -1,0 +1,103 @@
+// The coordinator: runs a sweep, alone or with stores, teachers and workers
+// elsewhere.
+
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "base/command_line.h"
+#include "base/server.h"
+#include "coordinator/grid.h"
+#include "coordinator/sweep.h"
+#include "coordinator/sweep_flags.h"
+#include "corpus/dataset_flags.h"
+
+using kodistil::SweepOptions;
+
+ABSL_FLAG(bool, sweep, false, "Run the sweep: label, train, print the table");
+ABSL_FLAG(bool, label_only, SweepOptions().label_only,
+          "Stop once every row is labelled");
+ABSL_FLAG(std::string, spec, "",
+          "A sweep in protobuf text format; flags replace its fields");
+ABSL_FLAG(std::string, work_dir, SweepOptions().work_dir,
+          "Folder that holds everything: store, ledger, students, results");
+ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
+          "Axis: teachers; 'ngram' (trained here) or folders of models");
+ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
+          "host:port of teacher servers that run elsewhere");
+ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
+          "host:port of a logit store that runs elsewhere");
+ABSL_FLAG(std::string, listen, SweepOptions().listen,
+          "host:port where workers elsewhere join");
+ABSL_FLAG(std::string, advertise, SweepOptions().advertise,
+          "What workers elsewhere call this machine");
+ABSL_FLAG(int, workers, SweepOptions().workers,
+          "Local worker processes; -1 for one per core");
+ABSL_FLAG(int, threads, SweepOptions().threads, "Threads of one worker");
+ABSL_FLAG(int, teacher_workers, SweepOptions().teacher_workers,
+          "Local teacher servers");
+ABSL_FLAG(std::string, device, SweepOptions().device,
+          "cpu, auto or cuda:N, for teachers and workers");
+ABSL_FLAG(std::string, tokenizer_dir, SweepOptions().tokenizer_dir,
+          "Folder with vocab_size_N/vocab.txt; empty trains vocabularies");
+ABSL_FLAG(bool, replace_dataset, SweepOptions().replace_dataset,
+          "Label anew when the store holds another dataset of this name");
+ABSL_FLAG(int, max_failed, SweepOptions().max_failed,
+          "End the sweep once more cells have failed; -1 never");
+ABSL_FLAG(absl::Duration, lease, SweepOptions().lease,
+          "A worker that is silent for so long has lost its trial");
+ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
+KODISTIL_DEFINE_DATASET_FLAGS();
+KODISTIL_DEFINE_SWEEP_FLAGS();
+
+namespace {
+
+absl::StatusOr<SweepOptions> OptionsFromFlags() {
+  SweepOptions options;
+  options.dataset = kodistil::DatasetOptionsFromFlags();
+  if (!absl::GetFlag(FLAGS_spec).empty()) {
+    auto spec = kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec));
+    if (!spec.ok()) return spec.status();
+    options.spec = *std::move(spec);
+  }
+  const absl::Status applied = kodistil::ApplySweepFlags(&options.spec);
+  if (!applied.ok()) return applied;
+  options.label_only = absl::GetFlag(FLAGS_label_only);
+  options.work_dir = absl::GetFlag(FLAGS_work_dir);
+  options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
+  options.teachers = absl::GetFlag(FLAGS_teachers);
+  options.logit_store = absl::GetFlag(FLAGS_logit_store);
+  options.listen = absl::GetFlag(FLAGS_listen);
+  options.advertise = absl::GetFlag(FLAGS_advertise);
+  options.workers = absl::GetFlag(FLAGS_workers);
+  options.threads = absl::GetFlag(FLAGS_threads);
+  options.teacher_workers = absl::GetFlag(FLAGS_teacher_workers);
+  options.device = absl::GetFlag(FLAGS_device);
+  options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);
+  options.replace_dataset = absl::GetFlag(FLAGS_replace_dataset);
+  options.max_failed = absl::GetFlag(FLAGS_max_failed);
+  options.lease = absl::GetFlag(FLAGS_lease);
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  kodistil::BlockStopSignals();
+  kodistil::ParseCommandLine(
+      argc, argv,
+      {"bazel run //coordinator --",
+       "Distils a teacher into a grid of small students: labels the dataset, "
+       "trains every cell that has no result yet, prints the results table.",
+       {"bazel run //coordinator -- --sweep",
+        "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
+        "--student=small,base --temperature=1,2,5"}});
+  if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
+    return kodistil::ExitCodeOf(absl::InvalidArgumentError(
+        "nothing to do: give --sweep (or --help)"));
+  }
+  const auto options = OptionsFromFlags();
+  if (!options.ok()) return kodistil::ExitCodeOf(options.status());
+  return kodistil::RunSweepCommand(*options, absl::GetFlag(FLAGS_output));
+}

@@ -1,0 +1,94 @@
+// CoordinatorService over the ledger: what workers and people call.
+
+#ifndef KODISTIL_COORDINATOR_COORDINATOR_SERVICE_H_
+#define KODISTIL_COORDINATOR_COORDINATOR_SERVICE_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "artifacts/artifact_store.h"
+#include "coordinator/ledger.h"
+#include "kodistil/v1/coordinator.grpc.pb.h"
+
+namespace kodistil {
+
+struct CoordinatorServiceOptions {
+  absl::Duration lease = absl::Seconds(30);
+  absl::Duration heartbeat = absl::Seconds(10);
+  // What a worker that finds nothing to do waits.
+  absl::Duration retry_after = absl::Milliseconds(500);
+};
+
+// Thread-safe. The ledger and the artifacts must outlive it.
+class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
+ public:
+  CoordinatorServiceImpl(const CoordinatorServiceOptions& options,
+                         Ledger* ledger, const ArtifactStore* artifacts)
+      : options_(options), ledger_(*ledger), artifacts_(*artifacts) {}
+
+  // From now on trials are handed out; before, workers wait.
+  void StartLeasing();
+  // From now on workers are told that the sweep is over once it is, or at once
+  // with `now`.
+  void FinishLeasing(bool now);
+  // Ends WatchSweep streams, so that the server can shut down.
+  void CloseWatches();
+
+  grpc::Status Register(grpc::ServerContext* context,
+                        const v1::RegisterRequest* request,
+                        v1::RegisterResponse* response) override;
+  grpc::Status LeaseTrial(grpc::ServerContext* context,
+                          const v1::LeaseTrialRequest* request,
+                          v1::LeaseTrialResponse* response) override;
+  grpc::Status Heartbeat(grpc::ServerContext* context,
+                         const v1::HeartbeatRequest* request,
+                         v1::HeartbeatResponse* response) override;
+  grpc::Status Complete(grpc::ServerContext* context,
+                        const v1::CompleteRequest* request,
+                        v1::CompleteResponse* response) override;
+  grpc::Status Fail(grpc::ServerContext* context,
+                    const v1::FailRequest* request,
+                    v1::FailResponse* response) override;
+  grpc::Status SubmitSweep(grpc::ServerContext* context,
+                           const v1::SubmitSweepRequest* request,
+                           v1::SubmitSweepResponse* response) override;
+  grpc::Status WatchSweep(
+      grpc::ServerContext* context, const v1::WatchSweepRequest* request,
+      grpc::ServerWriter<v1::WatchSweepResponse>* writer) override;
+  grpc::Status ListTrials(grpc::ServerContext* context,
+                          const v1::ListTrialsRequest* request,
+                          v1::ListTrialsResponse* response) override;
+  grpc::Status Explain(grpc::ServerContext* context,
+                       const v1::ExplainRequest* request,
+                       v1::ExplainResponse* response) override;
+  grpc::Status Cancel(grpc::ServerContext* context,
+                      const v1::CancelRequest* request,
+                      v1::CancelResponse* response) override;
+
+ private:
+  enum class Phase { kNotYet, kLeasing, kFinished };
+
+  absl::Status CheckWorker(const std::string& worker_id);
+  absl::Status CheckResult(const v1::CompleteRequest& request) const;
+
+  const CoordinatorServiceOptions options_;
+  Ledger& ledger_;
+  const ArtifactStore& artifacts_;
+
+  absl::Mutex mutex_;
+  Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNotYet;
+  bool close_watches_ ABSL_GUARDED_BY(mutex_) = false;
+  // Registered workers and when each was last heard.
+  std::map<std::string, absl::Time> workers_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Why a trial is where it is, in sentences.
+std::vector<std::string> ExplainTrial(const v1::Trial& trial);
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_COORDINATOR_COORDINATOR_SERVICE_H_

@@ -1,0 +1,237 @@
+#include "coordinator/local_cluster.h"
+
+#include <glog/logging.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "base/command_line.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+
+namespace kodistil {
+namespace {
+
+constexpr absl::Duration kQuick = absl::Seconds(10);
+
+absl::Status DeathStatus(const std::string& name, const Process& process) {
+  return absl::InternalError(absl::StrCat(
+      name, " ", process.ExitText(), "; the end of ",
+      process.options().log_path, ":\n",
+      LogTail(process.options().log_path, /*lines=*/8)));
+}
+
+}  // namespace
+
+const char LocalCluster::kWorkerPrefix[] = "local/";
+
+LocalCluster::LocalCluster(LocalClusterOptions options)
+    : options_(std::move(options)) {}
+
+LocalCluster::~LocalCluster() { StopAll(); }
+
+absl::StatusOr<ProcessOptions> LocalCluster::Options(
+    const std::string& name, const std::string& binary) const {
+  ProcessOptions process;
+  process.name = name;
+  process.binary = FindSiblingBinary(binary);
+  if (process.binary.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        "the program ", binary, " is not beside this one; build it with "
+        "`bazel build //...`"));
+  }
+  const std::string logs = JoinPath(options_.work_dir, "logs");
+  KODISTIL_RETURN_IF_ERROR(MakeDirectories(logs));
+  process.log_path = JoinPath(
+      logs, absl::StrCat(absl::StrReplaceAll(name, {{"/", "-"}}), ".log"));
+  return process;
+}
+
+std::string LocalCluster::PortFile(const Member& member) const {
+  return JoinPath(
+      options_.work_dir,
+      absl::StrCat("run/",
+                   absl::StrReplaceAll(member.process_options.name,
+                                       {{"/", "-"}}),
+                   ".port"));
+}
+
+absl::Status LocalCluster::Launch(Member* member) {
+  ProcessOptions process = member->process_options;
+  if (member->server) {
+    const std::string port_file = PortFile(*member);
+    KODISTIL_RETURN_IF_ERROR(
+        MakeDirectories(JoinPath(options_.work_dir, "run")));
+    KODISTIL_RETURN_IF_ERROR(RemoveAll(port_file));
+    process.args.push_back(absl::StrCat("--port=", member->port));
+    process.args.push_back(absl::StrCat("--port_file=", port_file));
+  }
+  KODISTIL_ASSIGN_OR_RETURN(member->process, Process::Start(process));
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::WaitForPort(Member* member) {
+  const absl::Time end = absl::Now() + options_.start_limit;
+  const std::string path = PortFile(*member);
+  while (absl::Now() < end) {
+    const bool running = member->process->Running();
+    const auto text = ReadFile(path);
+    if (text.ok() && absl::SimpleAtoi(*text, &member->port)) {
+      return absl::OkStatus();
+    }
+    if (!running) {
+      return DeathStatus(member->process_options.name, *member->process);
+    }
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return absl::DeadlineExceededError(absl::StrCat(
+      member->process_options.name, " did not listen within ",
+      absl::FormatDuration(options_.start_limit), "; see ",
+      member->process_options.log_path));
+}
+
+absl::StatusOr<int> LocalCluster::StartServer(Member member) {
+  member.server = true;
+  members_.push_back(std::make_unique<Member>(std::move(member)));
+  KODISTIL_RETURN_IF_ERROR(Launch(members_.back().get()));
+  KODISTIL_RETURN_IF_ERROR(WaitForPort(members_.back().get()));
+  return members_.back()->port;
+}
+
+absl::StatusOr<std::string> LocalCluster::StartStore() {
+  Member member;
+  member.kind = Kind::kStore;
+  KODISTIL_ASSIGN_OR_RETURN(
+      member.process_options,
+      Options("logit_store", "logit_store/logit_store"));
+  member.process_options.args = {
+      absl::StrCat("--db_path=", JoinPath(options_.work_dir, "logit_store")),
+      absl::StrCat("--host=", options_.host)};
+  KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));
+  return absl::StrCat(options_.advertised_host, ":", port);
+}
+
+absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
+    const std::string& model_dir, const std::string& store_address,
+    int count) {
+  std::vector<std::string> addresses;
+  for (int i = 0; i < count; ++i) {
+    Member member;
+    member.kind = Kind::kTeacher;
+    KODISTIL_ASSIGN_OR_RETURN(
+        member.process_options,
+        Options(absl::StrCat("teacher/", i),
+                "teacher_service/teacher_service"));
+    member.process_options.args = {
+        absl::StrCat("--model=", model_dir),
+        absl::StrCat("--logit_store=", store_address),
+        absl::StrCat("--device=", options_.device)};
+    KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));
+    addresses.push_back(absl::StrCat("127.0.0.1:", port));
+  }
+  return addresses;
+}
+
+absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
+                                        int count) {
+  const std::string threads = absl::StrCat(options_.threads);
+  for (int i = 0; i < count; ++i) {
+    auto member = std::make_unique<Member>();
+    member->kind = Kind::kWorker;
+    const std::string name = absl::StrCat(kWorkerPrefix, i);
+    KODISTIL_ASSIGN_OR_RETURN(
+        member->process_options,
+        Options(name, "student_trainer/student_trainer"));
+    member->process_options.args = {
+        absl::StrCat("--coordinator=", coordinator),
+        absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")),
+        absl::StrCat("--threads=", threads),
+        absl::StrCat("--device=", options_.device),
+        absl::StrCat("--name=", name)};
+    member->process_options.environment = {{"OMP_NUM_THREADS", threads},
+                                           {"OPENBLAS_NUM_THREADS", threads}};
+    KODISTIL_RETURN_IF_ERROR(Launch(member.get()));
+    members_.push_back(std::move(member));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::Run(const std::string& name,
+                               const std::string& binary,
+                               const std::vector<std::string>& args,
+                               const std::function<bool()>& stopped) {
+  KODISTIL_ASSIGN_OR_RETURN(ProcessOptions options, Options(name, binary));
+  options.args = args;
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Process> process,
+                            Process::Start(options));
+  while (process->Running()) {
+    if (stopped()) {
+      process->Stop(absl::Seconds(5));
+      return absl::CancelledError(absl::StrCat(name, " was stopped"));
+    }
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  if (process->exit_code() != 0) return DeathStatus(name, *process);
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::Supervise(
+    const std::function<void(const std::string& name,
+                             const std::string& reason)>& died) {
+  for (const auto& member : members_) {
+    const absl::Time now = absl::Now();
+    const std::string& name = member->process_options.name;
+    if (member->process != nullptr && !member->process->Running()) {
+      const std::string reason =
+          absl::StrCat(name, " ", member->process->ExitText());
+      LOG(WARNING) << reason << "; it is started again";
+      died(name, reason);
+      const bool quick = now - member->process->started() < kQuick;
+      member->quick_deaths = quick ? member->quick_deaths + 1 : 0;
+      if (member->quick_deaths >= options_.max_quick_deaths) {
+        return DeathStatus(name, *member->process);
+      }
+      member->restart_at =
+          now + absl::Milliseconds(100) * (1 << member->quick_deaths);
+      member->process = nullptr;
+    }
+    if (member->process == nullptr && member->restart_at <= now) {
+      // A server keeps its port, so that its clients find it again.
+      KODISTIL_RETURN_IF_ERROR(Launch(member.get()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LocalCluster::Stop(Kind kind) {
+  for (const auto& member : members_) {
+    if (member->kind == kind && member->process != nullptr) {
+      member->process->Signal(SIGTERM);
+    }
+  }
+  for (const auto& member : members_) {
+    if (member->kind == kind && member->process != nullptr) {
+      member->process->Stop(absl::Seconds(15));
+    }
+  }
+  members_.erase(std::remove_if(members_.begin(), members_.end(),
+                                [kind](const std::unique_ptr<Member>& member) {
+                                  return member->kind == kind;
+                                }),
+                 members_.end());
+}
+
+void LocalCluster::StopTeachers() { Stop(Kind::kTeacher); }
+
+void LocalCluster::StopAll() {
+  Stop(Kind::kWorker);
+  Stop(Kind::kTeacher);
+  Stop(Kind::kStore);
+}
+
+}  // namespace kodistil

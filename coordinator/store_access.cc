@@ -1,0 +1,184 @@
+#include "coordinator/store_access.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/grpc_bridge.h"
+#include "base/server.h"
+#include "base/status_macros.h"
+
+namespace kodistil {
+namespace {
+
+constexpr absl::Duration kRetry = absl::Seconds(30);
+constexpr absl::Duration kDeadline = absl::Minutes(10);
+// Below gRPC's retry buffer of 256 KiB.
+constexpr size_t kChunkBytes = 200 << 10;
+
+// One unary call with deadline and retries.
+template <typename Request, typename Response>
+absl::Status Call(
+    v1::LogitStoreService::Stub* stub,
+    grpc::Status (v1::LogitStoreService::Stub::*method)(grpc::ClientContext*,
+                                                        const Request&,
+                                                        Response*),
+    const Request& request, Response* response) {
+  return RetryUnavailable(kRetry, [&] {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
+    return FromGrpcStatus((stub->*method)(&context, request, response));
+  });
+}
+
+}  // namespace
+
+StoreAccess::StoreAccess(const std::string& address)
+    : address_(address),
+      stub_(v1::LogitStoreService::NewStub(NewChannel(address))) {}
+
+absl::StatusOr<StoreAccess::Registration> StoreAccess::Register(
+    const Dataset& dataset, const v1::LogitSetId& id, bool replace) const {
+  const std::string context = absl::StrCat("logit store ", address_);
+  const std::string fingerprint = dataset.Fingerprint();
+  v1::DescribeDatasetRequest request;
+  request.set_dataset(dataset.name);
+  v1::DescribeDatasetResponse known;
+  const absl::Status described =
+      Call(stub_.get(), &v1::LogitStoreService::Stub::DescribeDataset, request,
+           &known);
+  if (!described.ok() && !absl::IsNotFound(described)) {
+    return Annotate(described, context);
+  }
+  Registration registration;
+  if (described.ok() && known.dataset_fingerprint() == fingerprint) {
+    return registration;
+  }
+  if (described.ok()) {
+    registration.known = true;
+    if (!replace) {
+      KODISTIL_RETURN_IF_ERROR(Annotate(
+          CheckSameTexts(dataset, id, known.dataset_fingerprint()), context));
+    }
+  }
+  const auto sent = Send(dataset, fingerprint, known.dataset_fingerprint());
+  if (!sent.ok()) return Annotate(sent.status(), context);
+  registration.changed_count = sent->changed_count();
+  registration.changed = {sent->changed().begin(), sent->changed().end()};
+  return registration;
+}
+
+absl::Status StoreAccess::CheckSameTexts(const Dataset& dataset,
+                                         const v1::LogitSetId& id,
+                                         const std::string& known) const {
+  v1::GetRequest request;
+  *request.mutable_id() = id;
+  const uint64_t step =
+      std::max<uint64_t>(1, dataset.rows.size() / 4096 + 1);
+  for (uint64_t i = 0; i < dataset.rows.size(); i += step) {
+    request.add_indices(i);
+  }
+  v1::GetResponse response;
+  const absl::Status status = Call(
+      stub_.get(), &v1::LogitStoreService::Stub::Get, request, &response);
+  if (absl::IsNotFound(status)) return absl::OkStatus();  // nothing to lose
+  KODISTIL_RETURN_IF_ERROR(status);
+  int present = 0;
+  int differ = 0;
+  for (const v1::LogitRow& row : response.rows()) {
+    if (row.logits().empty() || row.index() >= dataset.rows.size()) continue;
+    const Row& ours = dataset.rows[row.index()];
+    ++present;
+    if (TextHash(ours.text, ours.second_text) != row.text_hash()) ++differ;
+  }
+  if (2 * differ <= present) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "it holds another dataset named '", dataset.name, "': fingerprint ",
+      known, ", yours has ", dataset.Fingerprint(), ", and ", differ, " of ",
+      present,
+      " rows looked at have another text. Give yours another --dataset_name, "
+      "or --replace_dataset to label it anew"));
+}
+
+absl::StatusOr<v1::RegisterDatasetResponse> StoreAccess::Send(
+    const Dataset& dataset, const std::string& fingerprint,
+    const std::string& expected) const {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
+  v1::RegisterDatasetResponse response;
+  const auto writer = stub_->RegisterDataset(&context, &response);
+  v1::RegisterDatasetRequest request;
+  request.set_dataset(dataset.name);
+  request.set_dataset_fingerprint(fingerprint);
+  request.set_row_count(dataset.rows.size());
+  request.set_expected_fingerprint(expected);
+  size_t bytes = 0;
+  for (size_t i = 0; i < dataset.rows.size(); ++i) {
+    const Row& row = dataset.rows[i];
+    v1::DatasetRow* const sent = request.add_rows();
+    sent->set_index(i);
+    sent->set_text(row.text);
+    sent->set_second_text(row.second_text);
+    sent->set_label(row.label);
+    sent->set_split(static_cast<uint32_t>(row.split));
+    bytes += row.text.size() + row.second_text.size() + 16;
+    if (bytes >= kChunkBytes || i + 1 == dataset.rows.size()) {
+      if (!writer->Write(request)) break;  // Finish tells why
+      request.Clear();
+      bytes = 0;
+    }
+  }
+  writer->WritesDone();
+  KODISTIL_RETURN_IF_ERROR(FromGrpcStatus(writer->Finish()));
+  return response;
+}
+
+absl::Status StoreAccess::CreateSet(
+    const v1::LogitSetManifest& manifest) const {
+  v1::CreateSetRequest request;
+  *request.mutable_manifest() = manifest;
+  v1::CreateSetResponse response;
+  return Annotate(Call(stub_.get(), &v1::LogitStoreService::Stub::CreateSet,
+                       request, &response),
+                  absl::StrCat("logit store ", address_));
+}
+
+absl::StatusOr<v1::MissingResponse> StoreAccess::Missing(
+    const v1::LogitSetId& id) const {
+  v1::MissingRequest request;
+  *request.mutable_id() = id;
+  v1::MissingResponse response;
+  KODISTIL_RETURN_IF_ERROR(
+      Annotate(Call(stub_.get(), &v1::LogitStoreService::Stub::Missing,
+                    request, &response),
+               absl::StrCat("logit store ", address_)));
+  return response;
+}
+
+absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
+    const v1::LogitSetId& id, const Dataset& dataset) const {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
+  v1::ScanRequest request;
+  *request.mutable_id() = id;
+  request.set_dataset_fingerprint(dataset.Fingerprint());
+  const auto reader = stub_->Scan(&context, request);
+  v1::ScanResponse response;
+  Count count;
+  while (reader->Read(&response)) {
+    for (const v1::LogitRow& row : response.rows()) {
+      if (row.index() >= dataset.rows.size()) continue;
+      const Row& ours = dataset.rows[row.index()];
+      if (ours.split != Split::kTest || ours.label == kNoLabel) continue;
+      const auto best =
+          std::max_element(row.logits().begin(), row.logits().end());
+      ++count.total;
+      count.correct += best - row.logits().begin() == ours.label;
+    }
+  }
+  KODISTIL_RETURN_IF_ERROR(Annotate(FromGrpcStatus(reader->Finish()),
+                                    absl::StrCat("logit store ", address_)));
+  return count;
+}
+
+}  // namespace kodistil

@@ -1,0 +1,64 @@
+// The coordinator's side of the logit store: registers datasets, asks what is
+// missing, counts how often a teacher is right.
+
+#ifndef KODISTIL_COORDINATOR_STORE_ACCESS_H_
+#define KODISTIL_COORDINATOR_STORE_ACCESS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "corpus/dataset.h"
+#include "kodistil/v1/logit_store.grpc.pb.h"
+
+namespace kodistil {
+
+// Thread-safe. UNAVAILABLE is retried for half a minute.
+class StoreAccess {
+ public:
+  explicit StoreAccess(const std::string& address);
+
+  struct Registration {
+    bool known = false;  // the store held this name with another fingerprint
+    uint64_t changed_count = 0;
+    std::vector<uint64_t> changed;  // the first ones
+  };
+  // Registers the dataset under its name. When the store holds logits of `id`
+  // for more other texts than equal ones under that name, FAILED_PRECONDITION
+  // naming both fingerprints, unless `replace`.
+  absl::StatusOr<Registration> Register(const Dataset& dataset,
+                                        const v1::LogitSetId& id,
+                                        bool replace) const;
+
+  // Creates the set or finds it; see LogitStoreService.CreateSet.
+  absl::Status CreateSet(const v1::LogitSetManifest& manifest) const;
+
+  absl::StatusOr<v1::MissingResponse> Missing(const v1::LogitSetId& id) const;
+
+  struct Count {
+    uint64_t correct = 0;
+    uint64_t total = 0;
+  };
+  // How many labelled rows of the test split have their highest logit at the
+  // label.
+  absl::StatusOr<Count> CountCorrect(const v1::LogitSetId& id,
+                                     const Dataset& dataset) const;
+
+ private:
+  absl::Status CheckSameTexts(const Dataset& dataset,
+                              const v1::LogitSetId& id,
+                              const std::string& known) const;
+  absl::StatusOr<v1::RegisterDatasetResponse> Send(
+      const Dataset& dataset, const std::string& fingerprint,
+      const std::string& expected) const;
+
+  const std::string address_;
+  const std::unique_ptr<v1::LogitStoreService::Stub> stub_;
+};
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_COORDINATOR_STORE_ACCESS_H_

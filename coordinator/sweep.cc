@@ -1,0 +1,488 @@
+#include "coordinator/sweep.h"
+
+#include <glog/logging.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "artifacts/artifact_service.h"
+#include "artifacts/artifact_store.h"
+#include "base/files.h"
+#include "base/progress.h"
+#include "base/server.h"
+#include "base/status_macros.h"
+#include "coordinator/coordinator_service.h"
+#include "coordinator/grid.h"
+#include "coordinator/ledger.h"
+#include "coordinator/local_cluster.h"
+#include "coordinator/sweep_progress.h"
+#include "coordinator/teacher_stage.h"
+#include "coordinator/vocabularies.h"
+
+namespace kodistil {
+namespace {
+
+using v1::StudentConfig;
+using v1::Trial;
+using v1::TrialInputs;
+
+void Say(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+int Cores() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// host and port of "host:port".
+absl::StatusOr<std::pair<std::string, int>> ParseListen(
+    const std::string& listen) {
+  if (listen.empty()) return std::make_pair(std::string("127.0.0.1"), 0);
+  const size_t colon = listen.rfind(':');
+  int port = 0;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
+      port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--listen: found '", listen, "', expected host:port"));
+  }
+  return std::make_pair(listen.substr(0, colon), port);
+}
+
+// One run of a sweep: the steps in order, and what they share.
+class Sweep {
+ public:
+  Sweep(const SweepOptions& options, std::function<bool()> stopped)
+      : options_(options), stopped_(std::move(stopped)) {}
+
+  absl::StatusOr<SweepOutcome> Run() {
+    KODISTIL_RETURN_IF_ERROR(Open());
+    KODISTIL_RETURN_IF_ERROR(LoadDataset());
+    KODISTIL_RETURN_IF_ERROR(LoadVocabularies());
+    KODISTIL_RETURN_IF_ERROR(PrepareTeachers());
+    KODISTIL_RETURN_IF_ERROR(MakeTrials());
+    KODISTIL_RETURN_IF_ERROR(LabelRows());
+    if (options_.label_only) return Outcome();
+    KODISTIL_RETURN_IF_ERROR(SubmitTrials());
+    if (!ledger_->Finished()) {
+      const absl::Status status = TrainStudents();
+      cluster_->StopAll();
+      KODISTIL_RETURN_IF_ERROR(SaveResults());
+      KODISTIL_RETURN_IF_ERROR(status);
+    }
+    KODISTIL_RETURN_IF_ERROR(SaveStudents());
+    KODISTIL_RETURN_IF_ERROR(SaveResults());
+    return Outcome();
+  }
+
+ private:
+  std::string InWork(absl::string_view path) const {
+    return JoinPath(options_.work_dir, path);
+  }
+
+  absl::Status Open();
+  absl::Status LoadDataset();
+  absl::Status LoadVocabularies();
+  absl::Status PrepareTeachers();
+  absl::Status MakeTrials();
+  absl::Status LabelRows();
+  absl::Status SubmitTrials();
+  absl::Status TrainStudents();
+  absl::Status Supervise(Server* server, SweepProgress* progress);
+  absl::Status SaveStudents();
+  absl::Status SaveResults();
+  absl::StatusOr<std::string> StoreAddress();
+  TrialInputs InputsOf(const StudentConfig& config);
+  SweepResults Results() const;
+  SweepOutcome Outcome() const;
+
+  SweepOptions options_;
+  const std::function<bool()> stopped_;
+  v1::SweepSpec spec_;
+  std::string host_;
+  int port_ = 0;
+  std::string advertised_;
+  FileLock lock_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  std::unique_ptr<LocalCluster> cluster_;
+  std::unique_ptr<Ledger> ledger_;
+  Dataset dataset_;
+  std::string dataset_fingerprint_;
+  std::string dataset_digest_;
+  std::map<uint32_t, std::string> vocab_digests_;  // by size
+  std::vector<std::unique_ptr<TeacherStage>> teachers_;
+  std::vector<Trial> trials_;
+  std::string store_address_;
+  int trained_ = 0;
+};
+
+absl::Status Sweep::Open() {
+  KODISTIL_RETURN_IF_ERROR(options_.Validate());
+  KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
+  KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
+  std::tie(host_, port_) = listen;
+  advertised_ = options_.advertise.empty() ? host_ : options_.advertise;
+  if (options_.workers < 0) options_.workers = Cores();
+  KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
+  options_.work_dir =
+      std::filesystem::canonical(options_.work_dir).string();
+  auto lock = FileLock::TryAcquire(InWork("coordinator.lock"));
+  for (int i = 0; i < 50 && absl::IsUnavailable(lock.status()); ++i) {
+    absl::SleepFor(absl::Milliseconds(100));  // a killed one is going away
+    lock = FileLock::TryAcquire(InWork("coordinator.lock"));
+  }
+  if (absl::IsUnavailable(lock.status())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "another coordinator works in ", options_.work_dir,
+        "; wait for it or give another --work_dir"));
+  }
+  KODISTIL_RETURN_IF_ERROR(lock.status());
+  lock_ = *std::move(lock);
+  KODISTIL_ASSIGN_OR_RETURN(ArtifactStore artifacts,
+                            ArtifactStore::Open(InWork("artifacts")));
+  artifacts_ = std::make_unique<ArtifactStore>(std::move(artifacts));
+  LocalClusterOptions cluster;
+  cluster.work_dir = options_.work_dir;
+  cluster.host = host_;
+  cluster.advertised_host = advertised_;
+  cluster.threads = options_.threads;
+  cluster.device = options_.device;
+  cluster_ = std::make_unique<LocalCluster>(cluster);
+  LedgerOptions ledger;
+  ledger.lease = options_.lease;
+  KODISTIL_ASSIGN_OR_RETURN(
+      ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::LoadDataset() {
+  ReadReport report;
+  KODISTIL_ASSIGN_OR_RETURN(dataset_, ReadDataset(options_.dataset, &report));
+  dataset_fingerprint_ = dataset_.Fingerprint();
+  KODISTIL_ASSIGN_OR_RETURN(dataset_digest_,
+                            artifacts_->Put(SerializeDataset(dataset_)));
+  Say(absl::StrCat(
+      "dataset: ", dataset_.name, ", ", WithCommas(dataset_.rows.size()),
+      " rows (train ", WithCommas(dataset_.IndicesOf(Split::kTrain).size()),
+      ", valid ", WithCommas(dataset_.IndicesOf(Split::kValid).size()),
+      ", test ", WithCommas(dataset_.IndicesOf(Split::kTest).size()),
+      "), fingerprint ", dataset_fingerprint_.substr(0, 12)));
+  if (report.skipped > 0) {
+    Say(absl::StrCat("dataset: ", WithCommas(report.skipped),
+                     " bad rows were skipped:"));
+    for (const SkippedRow& row : report.first_skipped) {
+      Say(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
+    }
+  }
+  if (options_.label_only) return absl::OkStatus();
+  for (const Split split : {Split::kTrain, Split::kTest}) {
+    if (dataset_.IndicesOf(split).empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "dataset ", dataset_.name, ": found no rows in the ",
+          std::string(SplitName(split)), " split, expected at least one"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::LoadVocabularies() {
+  if (options_.label_only) return absl::OkStatus();
+  VocabularyOptions vocabularies;
+  vocabularies.tokenizer_dir = options_.tokenizer_dir;
+  vocabularies.keep_dir = InWork("tokenizer");
+  for (const uint32_t size : spec_.vocab_size()) {
+    KODISTIL_ASSIGN_OR_RETURN(
+        const std::string vocab,
+        FindOrTrainVocab(vocabularies, dataset_, size));
+    KODISTIL_ASSIGN_OR_RETURN(vocab_digests_[size], artifacts_->Put(vocab));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::PrepareTeachers() {
+  bool distilled = options_.label_only;
+  for (const std::string& loss : spec_.loss_option()) {
+    distilled = distilled || loss != "ce";
+  }
+  if (!distilled) return absl::OkStatus();
+  TeacherStage::Context context;
+  context.options = &options_;
+  context.dataset = &dataset_;
+  context.dataset_path = artifacts_->PathOf(dataset_digest_);
+  context.cluster = cluster_.get();
+  context.stopped = stopped_;
+  context.store = [this] { return StoreAddress(); };
+  std::vector<std::string> names = options_.teacher_path;
+  if (!options_.teachers.empty()) names = {""};
+  for (const std::string& name : names) {
+    teachers_.push_back(std::make_unique<TeacherStage>(context, name));
+    KODISTIL_RETURN_IF_ERROR(teachers_.back()->Prepare());
+  }
+  return absl::OkStatus();
+}
+
+TrialInputs Sweep::InputsOf(const StudentConfig& config) {
+  TrialInputs inputs;
+  inputs.set_dataset(dataset_.name);
+  inputs.set_dataset_fingerprint(dataset_fingerprint_);
+  inputs.set_dataset_digest(dataset_digest_);
+  inputs.set_vocab_digest(vocab_digests_[config.vocab_size()]);
+  inputs.set_lower_case(true);
+  inputs.set_strip_accents(false);
+  return inputs;
+}
+
+absl::Status Sweep::MakeTrials() {
+  if (options_.label_only) return absl::OkStatus();
+  std::vector<std::string> fingerprints;
+  for (const auto& teacher : teachers_) {
+    fingerprints.push_back(teacher->record().fingerprint);
+  }
+  if (fingerprints.empty()) fingerprints.push_back("");
+  for (const StudentConfig& config : ExpandGrid(spec_, fingerprints)) {
+    Trial trial;
+    *trial.mutable_config() = config;
+    *trial.mutable_inputs() = InputsOf(config);
+    trial.set_trial_id(TrialId(config, trial.inputs()));
+    trial.set_created_unix_ms(absl::ToUnixMillis(absl::Now()));
+    trials_.push_back(std::move(trial));
+  }
+  const std::string text = SpecText(spec_);
+  KODISTIL_RETURN_IF_ERROR(
+      WriteFileAtomically(InWork("sweep.textproto"), text));
+  Say(absl::StrCat("sweep: ", trials_.size(), " cells (",
+                   InWork("sweep.textproto"), "):"));
+  std::fprintf(stderr, "%s", text.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::LabelRows() {
+  for (const auto& teacher : teachers_) {
+    bool wanted = options_.label_only || !teacher->Labelled();
+    for (const Trial& trial : trials_) {
+      wanted = wanted ||
+               (trial.config().teacher() == teacher->record().fingerprint &&
+                !ledger_->IsDone(trial.trial_id()));
+    }
+    if (wanted) KODISTIL_RETURN_IF_ERROR(teacher->Label());
+  }
+  cluster_->StopTeachers();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Sweep::StoreAddress() {
+  if (!options_.logit_store.empty()) return options_.logit_store;
+  if (store_address_.empty()) {
+    KODISTIL_ASSIGN_OR_RETURN(store_address_, cluster_->StartStore());
+  }
+  return store_address_;
+}
+
+absl::Status Sweep::SubmitTrials() {
+  for (Trial& trial : trials_) {
+    if (trial.config().teacher().empty() ||
+        ledger_->IsDone(trial.trial_id())) {
+      continue;
+    }
+    KODISTIL_ASSIGN_OR_RETURN(const std::string store, StoreAddress());
+    trial.mutable_inputs()->set_logit_store(store);
+  }
+  KODISTIL_ASSIGN_OR_RETURN(const Ledger::Submitted submitted,
+                            ledger_->Submit(trials_));
+  // Workers of an earlier coordinator on this machine died with it.
+  std::set<std::string> gone;
+  for (const Trial& trial : ledger_->Trials()) {
+    if (trial.state() == Trial::STATE_RUNNING &&
+        absl::StartsWith(trial.worker_id(), LocalCluster::kWorkerPrefix)) {
+      gone.insert(trial.worker_id());
+    }
+  }
+  for (const std::string& worker : gone) {
+    KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(
+        worker, /*count=*/false, "the coordinator was started again"));
+  }
+  Say(absl::StrCat("sweep: ", submitted.done, " of ", trials_.size(),
+                   " cells are done, ",
+                   trials_.size() - submitted.done, " to train",
+                   submitted.retried == 0
+                       ? ""
+                       : absl::StrCat(" (", submitted.retried,
+                                      " of them failed before)")));
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::TrainStudents() {
+  if (options_.workers == 0 && options_.listen.empty()) {
+    return absl::InvalidArgumentError(
+        "--workers=0 needs --listen, so that workers elsewhere can come");
+  }
+  CoordinatorServiceOptions service_options;
+  service_options.lease = options_.lease;
+  service_options.heartbeat = std::min(options_.lease / 3, absl::Seconds(1));
+  CoordinatorServiceImpl service(service_options, ledger_.get(),
+                                 artifacts_.get());
+  ArtifactServiceImpl artifact_service(artifacts_.get());
+  ServerOptions server_options;
+  server_options.host = host_;
+  server_options.port = port_;
+  server_options.drain = absl::Seconds(2);
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Server> server,
+      Server::Start(server_options, {&service, &artifact_service}));
+  KODISTIL_RETURN_IF_ERROR(WritePortFile(InWork("run/coordinator.port"),
+                                         server->port()));
+  service.StartLeasing();
+  if (!options_.listen.empty()) {
+    Say(absl::StrCat("sweep: workers elsewhere join with `bazel run "
+                     "//student_trainer -- --coordinator=",
+                     advertised_, ":", server->port(), "`"));
+  }
+  KODISTIL_RETURN_IF_ERROR(cluster_->StartWorkers(
+      absl::StrCat(host_ == "0.0.0.0" ? "127.0.0.1" : host_, ":",
+                   server->port()),
+      std::min<int>(options_.workers, trials_.size())));
+  SweepProgress progress(ledger_->Trials());
+  const absl::Status status = Supervise(server.get(), &progress);
+  trained_ = progress.Finish(ledger_->Trials());
+  service.FinishLeasing(/*now=*/true);
+  if (status.ok() && !options_.listen.empty()) {
+    // Workers elsewhere hear that the sweep is over.
+    absl::SleepFor(2 * service_options.retry_after);
+  }
+  cluster_->StopAll();
+  service.CloseWatches();
+  server->Shutdown();
+  return status;
+}
+
+absl::Status Sweep::Supervise(Server* server, SweepProgress* progress) {
+  const auto died = [this](const std::string& name,
+                           const std::string& reason) {
+    const absl::Status released =
+        ledger_->ReleaseWorker(name, /*count=*/true, reason);
+    LOG_IF(ERROR, !released.ok()) << released;
+  };
+  uint64_t version = 0;
+  while (!ledger_->Finished()) {
+    if (stopped_()) return absl::CancelledError("the sweep was stopped");
+    KODISTIL_RETURN_IF_ERROR(cluster_->Supervise(died));
+    KODISTIL_RETURN_IF_ERROR(ledger_->ExpireLeases(absl::Now()).status());
+    version = ledger_->WaitForChange(version, absl::Milliseconds(100));
+    const std::vector<Trial> trials = ledger_->Trials();
+    progress->Show(trials);
+    const int failed = std::count_if(
+        trials.begin(), trials.end(), [](const Trial& trial) {
+          return trial.state() == Trial::STATE_FAILED;
+        });
+    if (options_.max_failed >= 0 && failed > options_.max_failed) {
+      return absl::AbortedError(absl::StrCat(
+          failed, " cells have failed, more than --max_failed=",
+          options_.max_failed));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::SaveStudents() {
+  for (const Trial& trial : ledger_->Trials()) {
+    if (trial.state() != Trial::STATE_DONE) continue;
+    const std::string folder =
+        InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
+    for (const auto& [name, digest] : trial.result().files()) {
+      const std::string path = JoinPath(folder, name);
+      if (FileExists(path)) continue;
+      KODISTIL_ASSIGN_OR_RETURN(const MappedFile file,
+                                artifacts_->Get(digest));
+      KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+SweepResults Sweep::Results() const {
+  SweepResults results;
+  results.dataset = dataset_.name;
+  results.dataset_fingerprint = dataset_fingerprint_;
+  for (const auto& stage : teachers_) {
+    const TeacherRecord& record = stage->record();
+    TeacherResult teacher;
+    teacher.name = record.name;
+    teacher.fingerprint = record.fingerprint;
+    teacher.parameters = record.parameters;
+    teacher.correct = record.correct;
+    teacher.total = record.total;
+    teacher.rows_labelled = record.rows_labelled;
+    teacher.seconds = record.train_seconds + record.label_seconds;
+    results.teachers.push_back(teacher);
+  }
+  results.trials = ledger_->Trials();
+  return results;
+}
+
+absl::Status Sweep::SaveResults() {
+  return WriteResults(Results(), options_.work_dir);
+}
+
+SweepOutcome Sweep::Outcome() const {
+  SweepOutcome outcome;
+  outcome.results = Results();
+  outcome.trained = trained_;
+  for (const Trial& trial : outcome.results.trials) {
+    outcome.failed += trial.state() != Trial::STATE_DONE;
+  }
+  return outcome;
+}
+
+}  // namespace
+
+absl::Status SweepOptions::Validate() const {
+  KODISTIL_RETURN_IF_ERROR(dataset.Validate());
+  if (work_dir.empty()) {
+    return absl::InvalidArgumentError("--work_dir: is empty");
+  }
+  if (workers < -1 || workers > 1024) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--workers: found ", workers, ", expected 0 to 1024, or -1"));
+  }
+  if (threads < 1 || threads > 1024) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads: found ", threads, ", expected 1 to 1024"));
+  }
+  if (teacher_workers < 1 || teacher_workers > 64) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--teacher_workers: found ", teacher_workers, ", expected 1 to 64"));
+  }
+  if (lease < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError(
+        "--lease: expected at least 100 milliseconds");
+  }
+  if (teacher_path.empty() && teachers.empty()) {
+    return absl::InvalidArgumentError(
+        "--teacher_path: is empty, expected ngram or a model's folder");
+  }
+  if (!teachers.empty() && logit_store.empty()) {
+    return absl::InvalidArgumentError(
+        "--teachers needs --logit_store: teachers that run elsewhere write to "
+        "a store that runs elsewhere");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
+                                      const std::function<bool()>& stopped) {
+  return Sweep(options, stopped).Run();
+}
+
+}  // namespace kodistil

@@ -1,0 +1,78 @@
+// A whole sweep: dataset, vocabularies, teacher, labels, trials, table.
+
+#ifndef KODISTIL_COORDINATOR_SWEEP_H_
+#define KODISTIL_COORDINATOR_SWEEP_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "coordinator/results.h"
+#include "corpus/dataset_reader.h"
+#include "kodistil/v1/sweep.pb.h"
+
+namespace kodistil {
+
+struct SweepOptions {
+  DatasetOptions dataset;
+  v1::SweepSpec spec;
+  // Holds everything: store, ledger, artefacts, students, logs, results.
+  std::string work_dir = "work";
+  // "ngram" (trained here) or folders of models; an axis of the grid. Not used
+  // with `teachers`.
+  std::vector<std::string> teacher_path = {"ngram"};
+  // host:port of teacher servers that run elsewhere; all serve one model.
+  std::vector<std::string> teachers;
+  // host:port of a logit store that runs elsewhere; empty for one of our own.
+  std::string logit_store;
+  // host:port where workers elsewhere find the coordinator; empty for loopback
+  // and any port.
+  std::string listen;
+  // What workers elsewhere call this machine; empty for the host of `listen`.
+  std::string advertise;
+  // Local worker processes; -1 for one per core.
+  int workers = -1;
+  // Threads of one worker.
+  int threads = 1;
+  // Local teacher servers.
+  int teacher_workers = 1;
+  // "cpu", "auto" or "cuda:N".
+  std::string device = "cpu";
+  // Vocabularies in the seed's layout; empty to train them.
+  std::string tokenizer_dir;
+  // Accepts a dataset that differs in more than half of its rows, or in their
+  // number, from the one of the same name in the store.
+  bool replace_dataset = false;
+  // Ends the sweep once more cells have failed; -1 never does.
+  int max_failed = -1;
+  absl::Duration lease = absl::Seconds(30);
+  // Stops after labelling: no trials.
+  bool label_only = false;
+
+  absl::Status Validate() const;
+};
+
+struct SweepOutcome {
+  SweepResults results;
+  int trained = 0;  // cells trained in this run
+  int failed = 0;   // cells without a result
+};
+
+// Runs what is missing of the sweep and writes results.* into the work folder.
+// CANCELLED once `stopped` returns true (what is done stays done); the other
+// errors name what went wrong and where.
+absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
+                                      const std::function<bool()>& stopped);
+
+// What the command line does: RunSweep until SIGINT or SIGTERM, then the table on
+// stdout as `output` ("table", "json", "csv" or "markdown") and a closing line on
+// stderr. Returns the exit code: 0, 1 when a cell has failed, 2 for wrong
+// options, 130 when it was stopped. Call BlockStopSignals first.
+int RunSweepCommand(const SweepOptions& options, const std::string& output);
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_COORDINATOR_SWEEP_H_

@@ -1,0 +1,60 @@
+#include <atomic>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/command_line.h"
+#include "base/files.h"
+#include "base/server.h"
+#include "coordinator/sweep.h"
+
+namespace kodistil {
+namespace {
+
+constexpr int kExitStopped = 130;
+
+absl::StatusOr<std::string> Render(const SweepResults& results,
+                                   const std::string& output) {
+  if (output == "json") return ResultsJson(results);
+  if (output == "csv") return ResultsTable(results).ToCsv();
+  if (output == "markdown") return ResultsTable(results).ToMarkdown();
+  if (output == "table") return ResultsTable(results).ToText();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--output: found '", output,
+                   "', expected table, json, csv or markdown"));
+}
+
+}  // namespace
+
+int RunSweepCommand(const SweepOptions& options, const std::string& output) {
+  const auto known = Render(SweepResults(), output);
+  if (!known.ok()) return ExitCodeOf(known.status());
+  static std::atomic<bool> stop{false};
+  // Ends with the process: it waits for a signal that may never come.
+  std::thread([] {
+    WaitForStopSignal();
+    stop = true;
+  }).detach();
+  const auto outcome = RunSweep(options, [] { return stop.load(); });
+  if (absl::IsCancelled(outcome.status()) && stop) {
+    std::fprintf(stderr,
+                 "stopped; what is done is kept. Give the same command again "
+                 "to go on.\n");
+    return kExitStopped;
+  }
+  if (!outcome.ok()) return ExitCodeOf(outcome.status());
+  if (options.label_only) return kExitOk;
+  std::fputs(Render(outcome->results, output)->c_str(), stdout);
+  std::fflush(stdout);
+  std::fprintf(stderr, "%d cells trained now; results in %s\n",
+               outcome->trained,
+               JoinPath(options.work_dir, "results.{json,csv,md}").c_str());
+  if (outcome->failed > 0) {
+    std::fprintf(stderr, "error: %d cells have no result\n", outcome->failed);
+    return kExitFailure;
+  }
+  return kExitOk;
+}
+
+}  // namespace kodistil

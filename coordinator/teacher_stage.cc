@@ -1,0 +1,266 @@
+#include "coordinator/teacher_stage.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "base/files.h"
+#include "base/grpc_bridge.h"
+#include "base/hash.h"
+#include "base/progress.h"
+#include "base/server.h"
+#include "base/status_macros.h"
+#include "coordinator/labeller.h"
+#include "coordinator/store_access.h"
+#include "kodistil/v1/teacher.grpc.pb.h"
+
+namespace kodistil {
+namespace {
+
+constexpr char kEmbedded[] = "ngram";
+
+v1::LogitSetId SetId(const TeacherRecord& record, const Dataset& dataset) {
+  v1::LogitSetId id;
+  id.set_teacher_fingerprint(record.fingerprint);
+  id.set_dataset(dataset.name);
+  return id;
+}
+
+void Say(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+std::string FirstOf(const std::vector<uint64_t>& indices, uint64_t count) {
+  const size_t shown = std::min<size_t>(indices.size(), 5);
+  return absl::StrCat(
+      absl::StrJoin(indices.begin(), indices.begin() + shown, ", "),
+      count > shown ? ", ..." : "");
+}
+
+}  // namespace
+
+TeacherStage::TeacherStage(Context context, std::string teacher)
+    : context_(std::move(context)), teacher_(std::move(teacher)) {
+  const std::string& work_dir = context_.options->work_dir;
+  if (teacher_ == kEmbedded) {
+    folder_ = JoinPath(
+        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name));
+  } else if (!Remote()) {
+    folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
+    if (folder_.back() == '/') folder_.pop_back();
+  }
+}
+
+std::string TeacherStage::RecordPath() const {
+  const std::string key =
+      Remote() ? absl::StrJoin(context_.options->teachers, ",") : folder_;
+  return JoinPath(
+      context_.options->work_dir,
+      absl::StrCat("teachers/",
+                   Sha256Hex(absl::StrCat(key, "\n", context_.dataset->name))
+                       .substr(0, 16),
+                   ".json"));
+}
+
+absl::Status TeacherStage::SaveRecord() const {
+  return SaveTeacherRecord(record_, RecordPath());
+}
+
+absl::Status TeacherStage::Prepare() {
+  const auto known = LoadTeacherRecord(RecordPath());
+  if (known.ok()) record_ = *known;
+  if (Remote()) return Describe();
+  if (teacher_ == kEmbedded && context_.options->replace_dataset &&
+      !Labelled()) {
+    // The teacher of the dataset that is being replaced.
+    KODISTIL_RETURN_IF_ERROR(RemoveAll(folder_));
+  }
+  if (teacher_ == kEmbedded && !FileExists(JoinPath(folder_, "config.json"))) {
+    record_ = TeacherRecord();
+    KODISTIL_RETURN_IF_ERROR(TrainEmbedded());
+  }
+  if (!FileExists(JoinPath(folder_, "config.json"))) {
+    return absl::NotFoundError(absl::StrCat(
+        "teacher ", teacher_, ": found no config.json in ", folder_,
+        ", expected a model's folder or 'ngram'"));
+  }
+  KODISTIL_ASSIGN_OR_RETURN(const std::string signature,
+                            FolderSignature(folder_));
+  if (!record_.fingerprint.empty() && record_.signature == signature) {
+    return absl::OkStatus();
+  }
+  KODISTIL_RETURN_IF_ERROR(Describe());
+  record_.signature = signature;
+  return SaveRecord();
+}
+
+absl::Status TeacherStage::TrainEmbedded() {
+  Say(absl::StrCat("teacher: training the n-gram teacher on the training split",
+                   " of ", context_.dataset->name, " ..."));
+  const absl::Time start = absl::Now();
+  KODISTIL_RETURN_IF_ERROR(context_.cluster->Run(
+      "train_ngram", "teacher_service/train_ngram",
+      {absl::StrCat("--dataset_file=", context_.dataset_path),
+       absl::StrCat("--output=", folder_)},
+      context_.stopped));
+  record_.train_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  Say(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
+  if (!servers_.empty()) return servers_;
+  if (Remote()) {
+    servers_ = context_.options->teachers;
+    return servers_;
+  }
+  KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
+  KODISTIL_ASSIGN_OR_RETURN(
+      servers_, context_.cluster->StartTeachers(
+                    folder_, store, context_.options->teacher_workers));
+  return servers_;
+}
+
+absl::Status TeacherStage::Describe() {
+  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
+  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
+                            ResolveTargets(servers));
+  const auto stub =
+      v1::TeacherService::NewStub(NewChannel(addresses.front()));
+  v1::DescribeModelResponse model;
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      RetryUnavailable(
+          absl::Seconds(30),
+          [&] {
+            grpc::ClientContext context;
+            context.set_deadline(
+                absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+            return FromGrpcStatus(stub->DescribeModel(
+                &context, v1::DescribeModelRequest(), &model));
+          }),
+      absl::StrCat("teacher ", addresses.front())));
+  if (model.teacher_fingerprint() != record_.fingerprint) {
+    const double train_seconds = record_.train_seconds;
+    record_ = TeacherRecord();
+    record_.train_seconds = train_seconds;
+  }
+  record_.name = teacher_ == kEmbedded ? kEmbedded : model.name();
+  record_.fingerprint = model.teacher_fingerprint();
+  record_.num_classes = model.num_classes();
+  record_.parameters = model.parameters();
+  return absl::OkStatus();
+}
+
+bool TeacherStage::Labelled() const {
+  return record_.dataset_fingerprint == context_.dataset->Fingerprint();
+}
+
+absl::Status TeacherStage::Label() {
+  const Dataset& dataset = *context_.dataset;
+  if (record_.num_classes < dataset.num_classes) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "teacher ", record_.name, " has ", record_.num_classes,
+        " classes, the dataset ", dataset.name, " has ", dataset.num_classes));
+  }
+  KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
+  KODISTIL_RETURN_IF_ERROR(RegisterDataset(store));
+  v1::LogitSetManifest manifest;
+  *manifest.mutable_id() = SetId(record_, dataset);
+  manifest.set_teacher_name(record_.name);
+  manifest.set_dataset_fingerprint(dataset.Fingerprint());
+  manifest.set_row_count(dataset.rows.size());
+  manifest.set_num_classes(record_.num_classes);
+  const StoreAccess access(store);
+  KODISTIL_RETURN_IF_ERROR(access.CreateSet(manifest));
+  KODISTIL_RETURN_IF_ERROR(LabelMissing(store));
+  KODISTIL_ASSIGN_OR_RETURN(
+      const StoreAccess::Count count,
+      access.CountCorrect(SetId(record_, dataset), dataset));
+  record_.correct = count.correct;
+  record_.total = count.total;
+  record_.dataset_fingerprint = dataset.Fingerprint();
+  record_.rows_labelled = dataset.rows.size();
+  KODISTIL_RETURN_IF_ERROR(SaveRecord());
+  if (count.total > 0) {
+    Say(absl::StrFormat("teacher: %s has %d of %d test rows right (%.2f %%)",
+                        record_.name, count.correct, count.total,
+                        100.0 * count.correct / count.total));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
+  const Dataset& dataset = *context_.dataset;
+  KODISTIL_ASSIGN_OR_RETURN(
+      const StoreAccess::Registration registration,
+      StoreAccess(store_address)
+          .Register(dataset, SetId(record_, dataset),
+                    context_.options->replace_dataset));
+  if (registration.known) {
+    Say(absl::StrCat(
+        "dataset: ", dataset.name,
+        " is not what the store holds under this name; ",
+        WithCommas(registration.changed_count), " of ",
+        WithCommas(dataset.rows.size()), " texts changed",
+        registration.changed_count == 0
+            ? ""
+            : absl::StrCat(" (rows ",
+                           FirstOf(registration.changed,
+                                   registration.changed_count),
+                           "); those alone are labelled again"),
+        ". Trials of the earlier dataset are not used."));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
+  const Dataset& dataset = *context_.dataset;
+  const v1::LogitSetId id = SetId(record_, dataset);
+  const StoreAccess access(store_address);
+  KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
+  const int64_t total = missing.count();
+  if (total == 0) {
+    Say(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
+                     " rows are in the store"));
+    return absl::OkStatus();
+  }
+  LabellerOptions options;
+  KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
+  options.set = id;
+  ProgressLine line;
+  const absl::Time start = absl::Now();
+  absl::Status supervised;
+  const auto report = LabelRows(
+      options, dataset, {missing.ranges().begin(), missing.ranges().end()},
+      [&](int64_t done) {
+        line.Update(absl::StrCat(
+            "labels: ", ProgressText(done, total, absl::Now() - start)));
+        supervised = context_.cluster->Supervise(
+            [](const std::string&, const std::string&) {});
+        return supervised.ok() && !context_.stopped();
+      });
+  KODISTIL_RETURN_IF_ERROR(supervised);
+  if (!report.ok()) return report.status();
+  const double seconds = absl::ToDoubleSeconds(report->elapsed);
+  record_.label_seconds += seconds;
+  std::string shares;
+  for (const auto& [teacher, rows] : report->rows_by_teacher) {
+    absl::StrAppend(&shares, shares.empty() ? "" : ", ", teacher, " ",
+                    WithCommas(rows));
+  }
+  line.Finish(absl::StrFormat(
+      "labels: %s rows in %.1f s (%s rows/s; %s)", WithCommas(report->rows),
+      seconds, WithCommas(static_cast<int64_t>(report->rows / seconds)),
+      shares));
+  KODISTIL_ASSIGN_OR_RETURN(missing, access.Missing(id));
+  if (missing.count() == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(
+      missing.count(), " rows are still missing after labelling; the first is ",
+      missing.ranges(0).begin()));
+}
+
+}  // namespace kodistil

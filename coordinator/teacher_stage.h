@@ -1,0 +1,69 @@
+// The first half of a sweep: gets a teacher, and has it label what the store
+// misses.
+
+#ifndef KODISTIL_COORDINATOR_TEACHER_STAGE_H_
+#define KODISTIL_COORDINATOR_TEACHER_STAGE_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/local_cluster.h"
+#include "coordinator/sweep.h"
+#include "coordinator/teacher_record.h"
+#include "corpus/dataset.h"
+
+namespace kodistil {
+
+// One value of the teacher axis. Not thread-safe; what it borrows must outlive
+// it.
+class TeacherStage {
+ public:
+  struct Context {
+    const SweepOptions* options = nullptr;
+    const Dataset* dataset = nullptr;
+    std::string dataset_path;  // of the canonical file
+    LocalCluster* cluster = nullptr;
+    std::function<bool()> stopped;
+    // Address of the logit store, started when it is asked for.
+    std::function<absl::StatusOr<std::string>()> store;
+  };
+
+  // `teacher`: "ngram", a model's folder, or empty for context.options->teachers.
+  TeacherStage(Context context, std::string teacher);
+
+  // Trains the embedded teacher where there is none yet, and finds out the
+  // teacher's fingerprint: from the record of an earlier run when its folder has
+  // not changed since, else by asking a server of it.
+  absl::Status Prepare();
+
+  // Registers the dataset and labels what is missing, then counts the teacher's
+  // accuracy. Says on stderr what it does.
+  absl::Status Label();
+
+  // Whether the record says that every row of this dataset is labelled.
+  bool Labelled() const;
+  const TeacherRecord& record() const { return record_; }
+
+ private:
+  bool Remote() const { return teacher_.empty(); }
+  absl::Status TrainEmbedded();
+  absl::StatusOr<std::vector<std::string>> Servers();
+  absl::Status Describe();
+  absl::Status RegisterDataset(const std::string& store_address);
+  absl::Status LabelMissing(const std::string& store_address);
+  absl::Status SaveRecord() const;
+  std::string RecordPath() const;
+
+  const Context context_;
+  const std::string teacher_;
+  std::string folder_;
+  TeacherRecord record_;
+  std::vector<std::string> servers_;
+};
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_COORDINATOR_TEACHER_STAGE_H_
