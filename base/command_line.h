@@ -43,8 +43,8 @@ int ExitCodeOf(const absl::Status& status);
 std::string VersionString();
 
 // Another binary of the project, such as "teacher_service/teacher_service",
-// looked up in this binary's runfiles and beside it (the bazel-bin layout). Empty
-// when it is not there.
+// looked up in this binary's runfiles and beside it (the bazel-bin layout).
+// Empty when it is not there.
 std::string FindSiblingBinary(const std::string& relative_path);
 
 // The name in `candidates` with the smallest edit distance to `name`; empty

@@ -22,8 +22,8 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
   MappedFile& operator=(MappedFile&& other) noexcept;
 
-  // NOT_FOUND, PERMISSION_DENIED, or INVALID_ARGUMENT (not a regular file), each
-  // naming the path.
+  // NOT_FOUND, PERMISSION_DENIED, or INVALID_ARGUMENT (not a regular file),
+  // each naming the path.
   static absl::StatusOr<MappedFile> Open(const std::string& path);
 
   // Valid while this object lives.
@@ -52,8 +52,7 @@ bool FileExists(const std::string& path);
 bool IsDirectory(const std::string& path);
 
 // Names (not paths) in a folder, sorted.
-absl::StatusOr<std::vector<std::string>> ListDirectory(
-    const std::string& path);
+absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
 
 std::string JoinPath(absl::string_view a, absl::string_view b);
 

@@ -40,8 +40,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   // Without this two servers share a port silently.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             5000);
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   for (grpc::Service* service : services) builder.RegisterService(service);
   server->server_ = builder.BuildAndStart();
@@ -120,8 +120,7 @@ std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
 absl::Duration BackoffDelay(int attempt) {
   thread_local absl::BitGen bits;
   const double base = 0.05 * std::pow(1.6, std::min(attempt, 20));
-  return absl::Seconds(std::min(base, 2.0) *
-                       absl::Uniform(bits, 0.8, 1.2));
+  return absl::Seconds(std::min(base, 2.0) * absl::Uniform(bits, 0.8, 1.2));
 }
 
 }  // namespace kodistil

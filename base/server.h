@@ -55,23 +55,23 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// Blocks SIGTERM and SIGINT in this thread and those it starts from now on; call
-// first in main, before any thread exists.
+// Blocks SIGTERM and SIGINT in this thread and those it starts from now on;
+// call first in main, before any thread exists.
 void BlockStopSignals();
 // Waits for SIGTERM or SIGINT after BlockStopSignals; a second one ends the
 // process at once. Returns the signal.
 int WaitForStopSignal();
 
-// Tells a parent process the port: writes "PORT\n" to `path` atomically; an empty
-// path writes nothing.
+// Tells a parent process the port: writes "PORT\n" to `path` atomically; an
+// empty path writes nothing.
 absl::Status WritePortFile(const std::string& path, int port);
 
 // An insecure channel to host:port with the project's limits: messages up to 64
 // MiB, quick reconnects (100 ms to 2 s).
 std::shared_ptr<grpc::Channel> NewChannel(const std::string& address);
 
-// Retries `call` while it returns UNAVAILABLE, with jittered exponential backoff
-// from 50 ms to 2 s, until `limit` has passed; returns its last status.
+// Retries `call` while it returns UNAVAILABLE, with jittered exponential
+// backoff from 50 ms to 2 s, until `limit` has passed; returns its last status.
 template <typename Call>
 absl::Status RetryUnavailable(absl::Duration limit, Call&& call);
 

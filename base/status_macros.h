@@ -12,10 +12,10 @@
 #define KODISTIL_CONCAT_(x, y) KODISTIL_CONCAT_INNER_(x, y)
 
 // Returns the status of `expr` from the enclosing function unless it is OK.
-#define KODISTIL_RETURN_IF_ERROR(expr)                           \
-  do {                                                           \
-    ::absl::Status kodistil_status_ = (expr);                    \
-    if (!kodistil_status_.ok()) return kodistil_status_;         \
+#define KODISTIL_RETURN_IF_ERROR(expr)                   \
+  do {                                                   \
+    ::absl::Status kodistil_status_ = (expr);            \
+    if (!kodistil_status_.ok()) return kodistil_status_; \
   } while (false)
 
 // Assigns the value of the StatusOr `expr` to `lhs` (which may declare a

@@ -43,9 +43,9 @@ MATCHER_P2(StatusIs, code, message,
 #define KODISTIL_TEST_CONCAT_INNER_(x, y) x##y
 #define KODISTIL_TEST_CONCAT_(x, y) KODISTIL_TEST_CONCAT_INNER_(x, y)
 // Assigns the value of a StatusOr or fails the test.
-#define ASSERT_OK_AND_ASSIGN(lhs, expr) \
-  ASSERT_OK_AND_ASSIGN_IMPL_(           \
-      KODISTIL_TEST_CONCAT_(test_status_or_, __LINE__), lhs, expr)
+#define ASSERT_OK_AND_ASSIGN(lhs, expr)                                        \
+  ASSERT_OK_AND_ASSIGN_IMPL_(KODISTIL_TEST_CONCAT_(test_status_or_, __LINE__), \
+                             lhs, expr)
 #define ASSERT_OK_AND_ASSIGN_IMPL_(status_or, lhs, expr) \
   auto status_or = (expr);                               \
   ASSERT_THAT(status_or, ::kodistil::IsOk());            \
