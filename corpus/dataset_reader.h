@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "corpus/dataset.h"
+#include "corpus/text_formats.h"
 
 namespace kodistil {
 
@@ -17,23 +18,25 @@ namespace kodistil {
 // dataset has the same flags: --dataset, --data_dir, --split_mode,
 // --split_seed, --skip_bad_rows, --sample_rows.
 struct DatasetOptions {
-  // "sample" (generated), "nsmc", "naver_shopping", "steam" (their published
-  // files in data_dir), or one or more files separated by commas: each
-  // "[format:][split=]path", where format is nsmc, naver_shopping, steam, csv,
-  // lines or kds (sniffed when absent) and split is train, valid or test.
+  // "sample" (generated), or one or more parts separated by commas and merged
+  // in that order: each "nsmc", "naver_shopping", "steam" (their published
+  // files in data_dir), or "[format:][split=]path", where format is nsmc,
+  // naver_shopping, steam, csv, lines or kds (sniffed when absent) and split is
+  // train, valid or test.
   std::string dataset = "sample";
   // Folder of the named datasets' files; relative file paths are not resolved
   // against it.
   std::string data_dir;
   // Name in stores and tables; empty for one derived from `dataset`.
   std::string name;
-  // "official" (files given per split; valid is valid_fraction of train),
-  // "ratio", "sklearn", or "auto": official when there are test files, else
-  // ratio.
+  // "official" (files given per split; valid is valid_fraction of train when no
+  // file is), "ratio", "sklearn" (split_seed is its random_state), or "auto":
+  // official when every part has its splits and one is test, else ratio. One
+  // canonical file with splits keeps them unchanged under auto.
   std::string split_mode = "auto";
-  // Part of all rows that is test (ratio), 0 to 1.
+  // Part of all rows that is test (ratio, sklearn), from 0 to below 1.
   double test_fraction = 0.1;
-  // Part of the rest that is valid, 0 to 1.
+  // Part of the rest that is valid, from 0 to below 1.
   double valid_fraction = 0.05;
   uint64_t split_seed = 1;
   // Drops bad rows instead of failing, counts them and lists the first ten.
@@ -45,23 +48,17 @@ struct DatasetOptions {
   absl::Status Validate() const;
 };
 
-struct SkippedRow {
-  std::string file;
-  int64_t line = 0;  // from 1
-  std::string reason;
-};
-
-struct ReadReport {
-  int64_t skipped = 0;
-  std::vector<SkippedRow> first_skipped;  // at most ten
-};
-
 // The dataset with its splits assigned. INVALID_ARGUMENT for a bad row, naming
-// file, line, what was found and what was expected; NOT_FOUND for a missing file
-// (for a named dataset without data_dir it says where to get the files);
-// FAILED_PRECONDITION for a dataset with no rows. `report` may be null.
+// file, line, what was found and what was expected, and for a named dataset
+// without data_dir, saying which files it needs and where they are published;
+// NOT_FOUND for a missing file; FAILED_PRECONDITION for a file with no rows.
+// `report` may be null.
 absl::StatusOr<Dataset> ReadDataset(const DatasetOptions& options,
                                     ReadReport* report);
+
+// "2 bad rows skipped:" and a line for each of the first ten; empty when there
+// are none.
+std::string DescribeSkipped(const ReadReport& report);
 
 }  // namespace kodistil
 

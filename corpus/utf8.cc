@@ -1,0 +1,61 @@
+#include "corpus/utf8.h"
+
+#include <cstdint>
+
+namespace kodistil {
+namespace {
+
+// Length of the well-formed sequence at the start of `text`, 0 if ill-formed.
+size_t SequenceLength(absl::string_view text) {
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<uint8_t>(text[i]) : 0;
+  };
+  const auto continues = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  if (lead < 0xE0) return continues(1) ? 2 : 0;
+  const uint8_t second = byte(1);
+  const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (second < low || second > high || !continues(2)) return 0;
+  if (lead < 0xF0) return 3;
+  return continues(3) ? 4 : 0;
+}
+
+bool IsBlankCodePoint(uint32_t c) {
+  return c <= 0x20 || (c >= 0x7F && c <= 0xA0) ||
+         (c >= 0x2000 && c <= 0x200F) || (c >= 0x2028 && c <= 0x202F) ||
+         (c >= 0x205F && c <= 0x2064) || c == 0x3000 || c == 0xFEFF;
+}
+
+}  // namespace
+
+size_t WellFormedUtf8Prefix(absl::string_view text) {
+  size_t position = 0;
+  while (position < text.size()) {
+    const size_t length = SequenceLength(text.substr(position));
+    if (length == 0) return position;
+    position += length;
+  }
+  return position;
+}
+
+bool IsBlank(absl::string_view text) {
+  size_t position = 0;
+  while (position < text.size()) {
+    const size_t length = SequenceLength(text.substr(position));
+    if (length == 0) return false;
+    uint32_t code_point = static_cast<uint8_t>(text[position]);
+    if (length > 1) code_point &= 0xFF >> (length + 1);
+    for (size_t i = 1; i < length; ++i) {
+      code_point =
+          (code_point << 6) | (static_cast<uint8_t>(text[position + i]) & 0x3F);
+    }
+    if (!IsBlankCodePoint(code_point)) return false;
+    position += length;
+  }
+  return true;
+}
+
+}  // namespace kodistil

@@ -1,0 +1,40 @@
+#include "corpus/utf8.h"
+
+#include <string>
+
+#include "base/testing.h"
+
+namespace kodistil {
+namespace {
+
+TEST(Utf8Test, WellFormedTextIsItsOwnPrefix) {
+  for (const std::string text :
+       {"", "abc", "재미있다", "é", "\xF0\x9F\x98\x80", "\xED\x9F\xBF",
+        "\xEE\x80\x80", "\xF4\x8F\xBF\xBF", "\xE0\xA0\x80"}) {
+    EXPECT_EQ(WellFormedUtf8Prefix(text), text.size()) << text;
+  }
+}
+
+TEST(Utf8Test, IllFormedSequencesAreFoundWhereTheyBegin) {
+  for (const std::string bad :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80",
+        "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF",
+        "\xEC", "\xEC\x9E",
+        "\xEC\x9E"
+        "a",
+        "\xF0\x9F\x98", "\xC3"}) {
+    EXPECT_EQ(WellFormedUtf8Prefix("가a" + bad), 4u);
+    EXPECT_EQ(WellFormedUtf8Prefix("가a" + bad + "나"), 4u);
+  }
+}
+
+TEST(Utf8Test, BlankIsSpacesControlsAndZeroWidth) {
+  EXPECT_TRUE(IsBlank(""));
+  EXPECT_TRUE(IsBlank(" \t\r\n\x01"));
+  EXPECT_TRUE(IsBlank("\xE3\x80\x80\xC2\xA0\xE2\x80\x8B\xEF\xBB\xBF"));
+  EXPECT_FALSE(IsBlank(" ."));
+  EXPECT_FALSE(IsBlank("\xE3\x80\x80ㅋ"));
+}
+
+}  // namespace
+}  // namespace kodistil
