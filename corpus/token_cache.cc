@@ -1,0 +1,274 @@
+#include "corpus/token_cache.h"
+
+#include <glog/logging.h>
+
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/base/config.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/hash.h"
+#include "base/status_macros.h"
+
+#ifndef ABSL_IS_LITTLE_ENDIAN
+#error "Token caches are mapped as they are: a little-endian host is needed."
+#endif
+
+namespace kodistil {
+namespace {
+
+constexpr char kMagic[] = "KDTOKENS";
+constexpr uint32_t kVersion = 1;
+constexpr size_t kMaxVocab = std::numeric_limits<uint16_t>::max();
+constexpr size_t kTrailerBytes = sizeof(uint64_t);
+
+struct Header {
+  char magic[8];
+  uint32_t version;
+  uint32_t reserved;
+  uint64_t rows;
+  uint64_t tokens;
+  char digest[32];
+};
+static_assert(sizeof(Header) == 64, "the file's header");
+
+size_t PaddedTo8(size_t bytes) { return (bytes + 7) / 8 * 8; }
+
+// Where each part of a file with that many rows and tokens starts.
+struct Layout {
+  Layout(uint64_t rows, uint64_t token_count)
+      : labels(offsets + (rows + 1) * sizeof(uint64_t)),
+        splits(labels + PaddedTo8(rows * sizeof(int16_t))),
+        tokens(splits + PaddedTo8(rows)),
+        trailer(tokens + PaddedTo8(token_count * sizeof(uint16_t))) {}
+
+  size_t offsets = sizeof(Header);
+  size_t labels;
+  size_t splits;
+  size_t tokens;
+  size_t trailer;
+};
+
+// What becomes of a dataset before it is a file.
+struct Columns {
+  std::vector<uint64_t> offsets = {0};
+  std::vector<int16_t> labels;
+  std::vector<uint8_t> splits;
+  std::vector<uint16_t> tokens;
+};
+
+absl::Status DataLoss(const std::string& path, const std::string& what) {
+  return absl::DataLossError(absl::StrCat(path, ": ", what));
+}
+
+// Of all that decides the tokens; 32 bytes.
+std::string DigestOf(const Dataset& dataset, absl::string_view vocab,
+                     const WordPieceOptions& options, int max_length) {
+  Sha256 digest;
+  digest.UpdateField(kMagic);
+  digest.UpdateUint64(kVersion);
+  digest.UpdateField(dataset.Fingerprint());
+  digest.UpdateField(vocab);
+  for (const int64_t option :
+       {int64_t{options.lower_case}, int64_t{options.strip_accents},
+        int64_t{options.tokenize_chinese_chars}, int64_t{options.slow},
+        int64_t{options.special_literals}, int64_t{options.max_word_chars},
+        int64_t{max_length}}) {
+    digest.UpdateUint64(static_cast<uint64_t>(option));
+  }
+  return digest.Finish();
+}
+
+absl::StatusOr<Columns> Tokenize(const Dataset& dataset,
+                                 const WordPieceTokenizer& tokenizer,
+                                 int max_length) {
+  Columns columns;
+  for (size_t i = 0; i < dataset.rows.size(); ++i) {
+    const Row& row = dataset.rows[i];
+    if (row.label < std::numeric_limits<int16_t>::min() ||
+        row.label > std::numeric_limits<int16_t>::max()) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "row %d of %s has label %d, expected at most %d", i, dataset.name,
+          row.label, std::numeric_limits<int16_t>::max()));
+    }
+    const std::vector<int32_t> ids =
+        row.second_text.empty()
+            ? tokenizer.Encode(row.text, max_length)
+            : tokenizer.EncodePair(row.text, row.second_text, max_length,
+                                   /*type_ids=*/nullptr);
+    columns.tokens.insert(columns.tokens.end(), ids.begin(), ids.end());
+    columns.offsets.push_back(columns.tokens.size());
+    columns.labels.push_back(static_cast<int16_t>(row.label));
+    columns.splits.push_back(static_cast<uint8_t>(row.split));
+  }
+  return columns;
+}
+
+template <typename T>
+void AppendPadded(const std::vector<T>& values, std::string* out) {
+  const size_t bytes = values.size() * sizeof(T);
+  if (bytes > 0) out->append(reinterpret_cast<const char*>(&values[0]), bytes);
+  out->resize(PaddedTo8(out->size()));
+}
+
+std::string Serialize(const Columns& columns, const std::string& digest) {
+  Header header = {};
+  std::memcpy(header.magic, kMagic, sizeof(header.magic));
+  header.version = kVersion;
+  header.rows = columns.labels.size();
+  header.tokens = columns.tokens.size();
+  std::memcpy(header.digest, digest.data(), sizeof(header.digest));
+  std::string out;
+  out.reserve(Layout(header.rows, header.tokens).trailer + kTrailerBytes);
+  out.append(reinterpret_cast<const char*>(&header), sizeof(header));
+  AppendPadded(columns.offsets, &out);
+  AppendPadded(columns.labels, &out);
+  AppendPadded(columns.splits, &out);
+  AppendPadded(columns.tokens, &out);
+  const uint64_t checksum = Crc32c(out);
+  out.append(reinterpret_cast<const char*>(&checksum), sizeof(checksum));
+  return out;
+}
+
+absl::Status ValidateRequest(const Dataset& dataset,
+                             const WordPieceTokenizer& tokenizer,
+                             int max_length) {
+  if (static_cast<size_t>(tokenizer.vocab_size()) > kMaxVocab) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the vocabulary has %d pieces, expected at most %d",
+                        tokenizer.vocab_size(), kMaxVocab));
+  }
+  if (max_length != 0 && max_length < 3) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_length is ", max_length, ", expected 3 or more, or 0"));
+  }
+  if (dataset.rows.size() > std::numeric_limits<uint32_t>::max()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        dataset.name, " has ", dataset.rows.size(), " rows, expected < 2^32"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteCache(const std::string& path, const std::string& digest,
+                        const Dataset& dataset,
+                        const WordPieceTokenizer& tokenizer, int max_length) {
+  const absl::Time start = absl::Now();
+  KODISTIL_ASSIGN_OR_RETURN(const Columns columns,
+                            Tokenize(dataset, tokenizer, max_length));
+  KODISTIL_RETURN_IF_ERROR(
+      WriteFileAtomically(path, Serialize(columns, digest)));
+  LOG(INFO) << "tokenised " << dataset.rows.size() << " rows of "
+            << dataset.name << " in " << absl::Now() - start << ": " << path;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenOrCreate(
+    const std::string& cache_dir, const Dataset& dataset,
+    absl::string_view vocab, const WordPieceOptions& options, int max_length) {
+  KODISTIL_ASSIGN_OR_RETURN(
+      const auto tokenizer,
+      WordPieceTokenizer::Create(vocab, "vocabulary", options));
+  KODISTIL_RETURN_IF_ERROR(ValidateRequest(dataset, *tokenizer, max_length));
+  const std::string digest = DigestOf(dataset, vocab, options, max_length);
+  const std::string folder = JoinPath(cache_dir, "tokens");
+  const std::string path =
+      JoinPath(folder, absl::StrCat(absl::BytesToHexString(digest), ".ktok"));
+  absl::StatusOr<TokenizedDataset> found = Open(path);
+  if (!found.ok()) {
+    // Of all that come here together, the first makes the file.
+    KODISTIL_RETURN_IF_ERROR(MakeDirectories(folder));
+    KODISTIL_ASSIGN_OR_RETURN(const FileLock lock,
+                              FileLock::Acquire(absl::StrCat(path, ".lock")));
+    found = Open(path);
+    if (!found.ok()) {
+      if (absl::IsDataLoss(found.status())) {
+        LOG(WARNING) << found.status().message() << "; making it again";
+      } else if (!absl::IsNotFound(found.status())) {
+        return found.status();
+      }
+      KODISTIL_RETURN_IF_ERROR(
+          WriteCache(path, digest, dataset, *tokenizer, max_length));
+      KODISTIL_ASSIGN_OR_RETURN(found, Open(path));
+      found->created_ = true;
+      return found;
+    }
+  }
+  VLOG(1) << "reusing " << path;
+  return found;
+}
+
+absl::StatusOr<TokenizedDataset> TokenizedDataset::Open(
+    const std::string& path) {
+  TokenizedDataset opened;
+  KODISTIL_ASSIGN_OR_RETURN(opened.file_, MappedFile::Open(path));
+  opened.path_ = path;
+  KODISTIL_RETURN_IF_ERROR(opened.Check());
+  return opened;
+}
+
+// Checks the whole file and sets the pointers into it.
+absl::Status TokenizedDataset::Check() {
+  const absl::string_view bytes = file_.bytes();
+  Header header;
+  if (bytes.size() < sizeof(header)) {
+    return DataLoss(path_, absl::StrFormat("found %d bytes, expected a header "
+                                           "of %d",
+                                           bytes.size(), sizeof(header)));
+  }
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (std::memcmp(header.magic, kMagic, sizeof(header.magic)) != 0 ||
+      header.version != kVersion) {
+    return DataLoss(path_, absl::StrFormat("expected a token cache of version "
+                                           "%d at byte 0",
+                                           kVersion));
+  }
+  // Neither count can be above the file's size, so the layout cannot overflow.
+  const bool counts_fit =
+      header.rows < bytes.size() && header.tokens < bytes.size();
+  const Layout layout = counts_fit ? Layout(header.rows, header.tokens)
+                                   : Layout(/*rows=*/0, /*token_count=*/0);
+  if (!counts_fit || layout.trailer + kTrailerBytes != bytes.size()) {
+    return DataLoss(
+        path_, absl::StrFormat("found %d bytes, expected those of %d rows and "
+                               "%d tokens",
+                               bytes.size(), header.rows, header.tokens));
+  }
+  uint64_t checksum;
+  std::memcpy(&checksum, &bytes[layout.trailer], sizeof(checksum));
+  if (checksum != Crc32c(bytes.substr(0, layout.trailer))) {
+    return DataLoss(path_, absl::StrFormat("bytes 0 to %d do not have the "
+                                           "checksum at byte %d",
+                                           layout.trailer, layout.trailer));
+  }
+  row_count_ = static_cast<uint32_t>(header.rows);
+  offsets_ = reinterpret_cast<const uint64_t*>(&bytes[layout.offsets]);
+  labels_ = reinterpret_cast<const int16_t*>(&bytes[layout.labels]);
+  splits_ = reinterpret_cast<const uint8_t*>(&bytes[layout.splits]);
+  tokens_ = reinterpret_cast<const uint16_t*>(&bytes[layout.tokens]);
+  return absl::OkStatus();
+}
+
+absl::Span<const uint16_t> TokenizedDataset::Tokens(uint32_t index) const {
+  DCHECK_LT(index, row_count_);
+  return {tokens_ + offsets_[index], offsets_[index + 1] - offsets_[index]};
+}
+
+int TokenizedDataset::Label(uint32_t index) const {
+  DCHECK_LT(index, row_count_);
+  return labels_[index];
+}
+
+Split TokenizedDataset::SplitOf(uint32_t index) const {
+  DCHECK_LT(index, row_count_);
+  return static_cast<Split>(splits_[index]);
+}
+
+}  // namespace kodistil
