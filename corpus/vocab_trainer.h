@@ -10,22 +10,28 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "corpus/wordpiece_tokenizer.h"
+#include "corpus/word_splitter.h"
 
 namespace kodistil {
 
 struct VocabTrainerOptions {
-  int vocab_size = 3000;      // pieces, special ones included, 100 to 65,535
-  int limit_alphabet = 6000;  // most frequent characters kept
-  int min_frequency = 2;      // merges of rarer pairs are not made
+  int vocab_size = 3000;  // pieces, special ones included, 100 to 65,535
+  // The most frequent characters are kept, 1 or more. At most half of
+  // vocab_size is kept whatever this says (the seed's ratio too), since a
+  // character takes two pieces: at the start of a word and inside.
+  int limit_alphabet = 6000;
+  int min_frequency = 2;  // merges of rarer pairs are not made; 1 or more
   WordPieceOptions tokenizer;
 
   absl::Status Validate() const;
 };
 
-// The vocabulary file's content: [PAD], [UNK], [CLS], [SEP], [MASK], the
-// alphabet, then the merges, one a line. Deterministic: ties go to the pair that
-// sorts first. May hold fewer pieces than asked when the text has no more.
+// The vocabulary file's content, one piece a line: [PAD], [UNK], [CLS], [SEP],
+// [MASK], the alphabet by code point, the same with "##" where it occurs inside
+// words, then the merges, most frequent pair first. Deterministic, whatever the
+// order of the texts: of pairs as frequent the one whose pieces come first is
+// merged. May hold fewer pieces than asked when the text has no more.
+// INVALID_ARGUMENT for bad options; FAILED_PRECONDITION when there is no word.
 absl::StatusOr<std::string> TrainVocab(const std::vector<std::string>& texts,
                                        const VocabTrainerOptions& options);
 
