@@ -1,0 +1,204 @@
+#include "logit_store/logit_store_service.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "base/grpc_bridge.h"
+#include "base/status_macros.h"
+
+namespace kodistil {
+namespace {
+
+constexpr int kMaxPutRows = 4096;
+constexpr int kMaxGetRows = 10000;
+// What a full server asks the client to wait (gRPC A6).
+constexpr char kPushBackKey[] = "grpc-retry-pushback-ms";
+constexpr char kPushBackMs[] = "200";
+
+// The rows of a stream of requests, one after the other.
+class RequestRows {
+ public:
+  RequestRows(grpc::ServerReader<v1::RegisterDatasetRequest>* reader,
+              v1::RegisterDatasetRequest* request)
+      : reader_(*reader), request_(*request) {}
+
+  // False at the end of the stream, also when the client went away: then the
+  // rows are too few.
+  bool Next(v1::DatasetRow* row) {
+    while (next_ == request_.rows_size()) {
+      if (!reader_.Read(&request_)) return false;
+      next_ = 0;
+    }
+    row->Swap(request_.mutable_rows(next_++));
+    return true;
+  }
+
+ private:
+  grpc::ServerReader<v1::RegisterDatasetRequest>& reader_;
+  v1::RegisterDatasetRequest& request_;
+  int next_ = 0;
+};
+
+template <typename Response>
+absl::Status Assign(absl::StatusOr<Response> from, Response* to) {
+  if (from.ok()) *to = *std::move(from);
+  return from.status();
+}
+
+}  // namespace
+
+absl::Status LogitStoreServiceOptions::Validate() const {
+  if (max_calls < 1 || max_calls > 10000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_calls ", max_calls, ": expected 1 to 10000"));
+  }
+  if (scan_chunk_bytes < 1 || scan_chunk_bytes > 1 << 20) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "scan_chunk_bytes ", scan_chunk_bytes, ": expected 1 to 1048576"));
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status LogitStoreServiceImpl::Admit(
+    grpc::ServerContext* context, const std::function<absl::Status()>& body) {
+  const absl::Cleanup leave = [this] { --calls_; };
+  if (++calls_ <= options_.max_calls) return ToGrpcStatus(body());
+  context->AddTrailingMetadata(kPushBackKey, kPushBackMs);
+  return ToGrpcStatus(absl::UnavailableError(absl::StrCat(
+      "the logit store has ", options_.max_calls, " calls under way")));
+}
+
+grpc::Status LogitStoreServiceImpl::RegisterDataset(
+    grpc::ServerContext* context,
+    grpc::ServerReader<v1::RegisterDatasetRequest>* reader,
+    v1::RegisterDatasetResponse* response) {
+  return Admit(context, [&] {
+    v1::RegisterDatasetRequest request;
+    if (!reader->Read(&request)) {
+      return absl::InvalidArgumentError("the stream has no message");
+    }
+    DatasetRegistration registration;
+    registration.name = request.dataset();
+    registration.fingerprint = request.dataset_fingerprint();
+    registration.row_count = request.row_count();
+    registration.expected_fingerprint = request.expected_fingerprint();
+    RequestRows rows(reader, &request);
+    return Assign(store_.RegisterDataset(
+                      registration,
+                      [&rows](v1::DatasetRow* row) { return rows.Next(row); }),
+                  response);
+  });
+}
+
+grpc::Status LogitStoreServiceImpl::DescribeDataset(
+    grpc::ServerContext* context, const v1::DescribeDatasetRequest* request,
+    v1::DescribeDatasetResponse* response) {
+  return Admit(context, [&] {
+    return Assign(store_.DescribeDataset(request->dataset()), response);
+  });
+}
+
+grpc::Status LogitStoreServiceImpl::CreateSet(
+    grpc::ServerContext* context, const v1::CreateSetRequest* request,
+    v1::CreateSetResponse* response) {
+  return Admit(context, [&] {
+    return Assign(store_.CreateSet(request->manifest()),
+                  response->mutable_manifest());
+  });
+}
+
+grpc::Status LogitStoreServiceImpl::Put(grpc::ServerContext* context,
+                                        const v1::PutRequest* request,
+                                        v1::PutResponse* response) {
+  return Admit(context, [&] {
+    if (request->rows_size() < 1 || request->rows_size() > kMaxPutRows) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          request->rows_size(), " rows to put: expected 1 to ", kMaxPutRows));
+    }
+    const std::vector<v1::LogitRow> rows(request->rows().begin(),
+                                         request->rows().end());
+    response->set_written(rows.size());
+    return store_.Put(request->id(), rows);
+  });
+}
+
+grpc::Status LogitStoreServiceImpl::Get(grpc::ServerContext* context,
+                                        const v1::GetRequest* request,
+                                        v1::GetResponse* response) {
+  return Admit(context, [&]() -> absl::Status {
+    if (request->indices_size() > kMaxGetRows) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(request->indices_size(), " rows to get: expected 0 to ",
+                       kMaxGetRows));
+    }
+    KODISTIL_ASSIGN_OR_RETURN(
+        std::vector<v1::LogitRow> rows,
+        store_.Get(request->id(), {request->indices().data(),
+                                   size_t(request->indices_size())}));
+    for (v1::LogitRow& row : rows) response->add_rows()->Swap(&row);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status LogitStoreServiceImpl::Scan(
+    grpc::ServerContext* context, const v1::ScanRequest* request,
+    grpc::ServerWriter<v1::ScanResponse>* writer) {
+  return Admit(context, [&] { return SendRows(*request, writer); });
+}
+
+absl::Status LogitStoreServiceImpl::SendRows(
+    const v1::ScanRequest& request,
+    grpc::ServerWriter<v1::ScanResponse>* writer) {
+  ScanOptions scan;
+  if (request.has_range()) {
+    scan.begin = request.range().begin();
+    scan.end = request.range().end();
+  }
+  scan.dataset_fingerprint = request.dataset_fingerprint();
+  scan.with_text = request.with_text();
+  v1::ScanResponse chunk;
+  int bytes = 0;
+  // Write waits for the client's flow-control window; false when it is gone.
+  const auto send = [&] {
+    const bool sent = writer->Write(chunk);
+    chunk.Clear();
+    bytes = 0;
+    return sent ? absl::OkStatus() : absl::CancelledError("the client is gone");
+  };
+  KODISTIL_RETURN_IF_ERROR(store_.Scan(
+      request.id(), scan,
+      [&](const v1::LogitRow& row, const v1::DatasetRow* text) {
+        *chunk.add_rows() = row;
+        bytes += 32 + 4 * row.logits_size();
+        if (text != nullptr) {
+          *chunk.add_texts() = *text;
+          bytes += 32 + text->text().size() + text->second_text().size();
+        }
+        return bytes < options_.scan_chunk_bytes ? absl::OkStatus() : send();
+      }));
+  return bytes > 0 ? send() : absl::OkStatus();
+}
+
+grpc::Status LogitStoreServiceImpl::Missing(grpc::ServerContext* context,
+                                            const v1::MissingRequest* request,
+                                            v1::MissingResponse* response) {
+  return Admit(context,
+               [&] { return Assign(store_.Missing(request->id()), response); });
+}
+
+grpc::Status LogitStoreServiceImpl::Describe(grpc::ServerContext* context,
+                                             const v1::DescribeRequest* request,
+                                             v1::DescribeResponse* response) {
+  return Admit(context, [&] { return Assign(store_.Describe(), response); });
+}
+
+grpc::Status LogitStoreServiceImpl::Verify(grpc::ServerContext* context,
+                                           const v1::VerifyRequest* request,
+                                           v1::VerifyResponse* response) {
+  return Admit(context,
+               [&] { return Assign(store_.Verify(request->id()), response); });
+}
+
+}  // namespace kodistil

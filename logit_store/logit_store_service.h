@@ -1,0 +1,73 @@
+// LogitStoreService over a LogitStore.
+
+#ifndef KODISTIL_LOGIT_STORE_LOGIT_STORE_SERVICE_H_
+#define KODISTIL_LOGIT_STORE_LOGIT_STORE_SERVICE_H_
+
+#include <atomic>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "kodistil/v1/logit_store.grpc.pb.h"
+#include "logit_store/logit_store.h"
+
+namespace kodistil {
+
+struct LogitStoreServiceOptions {
+  // Calls at once, each of which has a thread; further ones are UNAVAILABLE. 1
+  // to 10,000.
+  int max_calls = 128;
+  // Bytes of rows in a message of Scan, about.
+  int scan_chunk_bytes = 256 << 10;
+
+  absl::Status Validate() const;
+};
+
+// Thread-safe. Borrows the store, which must outlive it.
+class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
+ public:
+  explicit LogitStoreServiceImpl(LogitStore* store,
+                                 const LogitStoreServiceOptions& options = {})
+      : store_(*store), options_(options) {}
+
+  grpc::Status RegisterDataset(
+      grpc::ServerContext* context,
+      grpc::ServerReader<v1::RegisterDatasetRequest>* reader,
+      v1::RegisterDatasetResponse* response) override;
+  grpc::Status DescribeDataset(grpc::ServerContext* context,
+                               const v1::DescribeDatasetRequest* request,
+                               v1::DescribeDatasetResponse* response) override;
+  grpc::Status CreateSet(grpc::ServerContext* context,
+                         const v1::CreateSetRequest* request,
+                         v1::CreateSetResponse* response) override;
+  grpc::Status Put(grpc::ServerContext* context, const v1::PutRequest* request,
+                   v1::PutResponse* response) override;
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
+                   v1::GetResponse* response) override;
+  grpc::Status Scan(grpc::ServerContext* context,
+                    const v1::ScanRequest* request,
+                    grpc::ServerWriter<v1::ScanResponse>* writer) override;
+  grpc::Status Missing(grpc::ServerContext* context,
+                       const v1::MissingRequest* request,
+                       v1::MissingResponse* response) override;
+  grpc::Status Describe(grpc::ServerContext* context,
+                        const v1::DescribeRequest* request,
+                        v1::DescribeResponse* response) override;
+  grpc::Status Verify(grpc::ServerContext* context,
+                      const v1::VerifyRequest* request,
+                      v1::VerifyResponse* response) override;
+
+ private:
+  // Runs `body` unless too many calls are under way.
+  grpc::Status Admit(grpc::ServerContext* context,
+                     const std::function<absl::Status()>& body);
+  absl::Status SendRows(const v1::ScanRequest& request,
+                        grpc::ServerWriter<v1::ScanResponse>* writer);
+
+  LogitStore& store_;
+  const LogitStoreServiceOptions options_;
+  std::atomic<int> calls_{0};
+};
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_LOGIT_STORE_LOGIT_STORE_SERVICE_H_

@@ -1,0 +1,530 @@
+#include "logit_store/rocksdb_logit_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/rocksdb_bridge.h"
+#include "base/status_macros.h"
+#include "corpus/dataset.h"
+#include "logit_store/logit_format.h"
+#include "logit_store/rocksdb_open.h"
+#include "rocksdb/db.h"
+#include "rocksdb/write_batch.h"
+
+namespace kodistil {
+namespace {
+
+constexpr size_t kBatchBytes = 1 << 20;
+constexpr uint64_t kMaxListed = 100;
+
+absl::string_view ToView(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+}  // namespace
+
+// The records from `first` up to the last key with `prefix`, as of `snapshot`
+// (null for now).
+class RocksDbLogitStore::Range {
+ public:
+  Range(rocksdb::DB* db, const rocksdb::Snapshot* snapshot,
+        const std::string& prefix, uint64_t begin, uint64_t end)
+      : begin_(AppendIndex(prefix, begin)),
+        end_(end == UINT64_MAX
+                 ? absl::StrCat(AppendIndex(prefix, end), std::string(1, '\0'))
+                 : AppendIndex(prefix, end)),
+        end_slice_(end_) {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot;
+    options.iterate_upper_bound = &end_slice_;
+    options.fill_cache = false;
+    iterator_.reset(db->NewIterator(options));
+    iterator_->Seek(begin_);
+  }
+
+  bool Valid() const { return iterator_->Valid(); }
+  void Next() { iterator_->Next(); }
+  void Seek(const std::string& key) { iterator_->Seek(key); }
+  absl::string_view key() const { return ToView(iterator_->key()); }
+  absl::string_view record() const { return ToView(iterator_->value()); }
+  uint64_t index() const { return IndexOfKey(key()); }
+  absl::Status status() const { return FromRocksDbStatus(iterator_->status()); }
+
+ private:
+  const std::string begin_, end_;
+  const rocksdb::Slice end_slice_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+// Texts for a scan: rows asked for in ascending order.
+class RocksDbLogitStore::TextReader {
+ public:
+  TextReader(rocksdb::DB* db, const View& view, uint64_t begin)
+      : prefix_(
+            RowPrefix(view.dataset->info.dataset(), view.dataset->generation)),
+        range_(db, view.snapshot.get(), prefix_, begin, UINT64_MAX) {}
+
+  absl::StatusOr<const v1::DatasetRow*> Read(uint64_t index) {
+    const std::string key = AppendIndex(prefix_, index);
+    if (range_.Valid() && range_.index() + 1 == index) range_.Next();
+    if (range_.Valid() && range_.index() != index) range_.Seek(key);
+    KODISTIL_RETURN_IF_ERROR(range_.status());
+    if (!range_.Valid() || range_.index() != index) {
+      return absl::DataLossError(absl::StrCat(KeyText(key), " is gone"));
+    }
+    KODISTIL_RETURN_IF_ERROR(OpenMessage(key, range_.record(), &row_));
+    return &row_;
+  }
+
+ private:
+  const std::string prefix_;
+  Range range_;
+  v1::DatasetRow row_;
+};
+
+absl::Status RocksDbLogitStoreOptions::Validate() const {
+  if (path.empty()) {
+    return absl::InvalidArgumentError("the path of the logit store is empty");
+  }
+  if (lock_wait >= absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "lock_wait ", absl::FormatDuration(lock_wait), ": expected 0 or more"));
+}
+
+absl::StatusOr<std::unique_ptr<RocksDbLogitStore>> RocksDbLogitStore::Open(
+    const RocksDbLogitStoreOptions& options) {
+  KODISTIL_ASSIGN_OR_RETURN(std::unique_ptr<rocksdb::DB> db,
+                            OpenLogitDatabase(options));
+  std::unique_ptr<RocksDbLogitStore> store(
+      new RocksDbLogitStore(options, std::move(db)));
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      store->CheckOrWriteFormat(), absl::StrCat("logit store ", options.path)));
+  return store;
+}
+
+RocksDbLogitStore::RocksDbLogitStore(const RocksDbLogitStoreOptions& options,
+                                     std::unique_ptr<rocksdb::DB> db)
+    : options_(options), db_(std::move(db)) {}
+
+RocksDbLogitStore::~RocksDbLogitStore() = default;
+
+absl::Status RocksDbLogitStore::CheckOrWriteFormat() {
+  const absl::StatusOr<std::string> record = Read(FormatKey());
+  if (record.ok()) return CheckFormat(*record);
+  if (record.status().code() != absl::StatusCode::kNotFound) {
+    return record.status();
+  }
+  const std::unique_ptr<rocksdb::Iterator> all(
+      db_->NewIterator(rocksdb::ReadOptions()));
+  all->SeekToFirst();
+  KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(all->status()));
+  if (all->Valid() || options_.read_only) {
+    return absl::FailedPreconditionError(
+        "this RocksDB database is no logit store: it has no format record");
+  }
+  rocksdb::WriteBatch batch;
+  batch.Put(FormatKey(), SealFormat(kLogitFormatVersion));
+  return Write(&batch, /*sync=*/true);
+}
+
+absl::StatusOr<std::string> RocksDbLogitStore::Read(
+    const std::string& key) const {
+  std::string record;
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      FromRocksDbStatus(db_->Get(rocksdb::ReadOptions(), key, &record)),
+      KeyText(key)));
+  return record;
+}
+
+absl::Status RocksDbLogitStore::Write(rocksdb::WriteBatch* batch, bool sync) {
+  if (options_.read_only) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("logit store ", options_.path, " is open for reading"));
+  }
+  rocksdb::WriteOptions options;
+  options.sync = sync && options_.sync;
+  return Annotate(FromRocksDbStatus(db_->Write(options, batch)),
+                  absl::StrCat("logit store ", options_.path));
+}
+
+absl::StatusOr<std::shared_ptr<const RegisteredDataset>>
+RocksDbLogitStore::LoadDataset(const std::string& name) const {
+  std::shared_ptr<const RegisteredDataset>& held = datasets_[name];
+  if (held != nullptr) return held;
+  const std::string key = DatasetKey(name);
+  const absl::StatusOr<std::string> record = Read(key);
+  if (record.status().code() == absl::StatusCode::kNotFound) {
+    datasets_.erase(name);
+    return NoSuchDataset(name);
+  }
+  KODISTIL_RETURN_IF_ERROR(record.status());
+  KODISTIL_ASSIGN_OR_RETURN(const DatasetRecord opened,
+                            OpenDataset(key, *record));
+  auto dataset = std::make_shared<RegisteredDataset>();
+  dataset->info = opened.info;
+  dataset->generation = opened.generation;
+  KODISTIL_ASSIGN_OR_RETURN(dataset->hashes, LoadHashes(name, *dataset));
+  held = std::move(dataset);
+  return held;
+}
+
+absl::StatusOr<std::string> RocksDbLogitStore::LoadHashes(
+    const std::string& name, const RegisteredDataset& dataset) const {
+  std::string hashes;
+  Range blocks(db_.get(), nullptr, HashBlockPrefix(name, dataset.generation),
+               /*begin=*/0, /*end=*/UINT64_MAX);
+  for (; blocks.Valid(); blocks.Next()) {
+    KODISTIL_ASSIGN_OR_RETURN(const absl::string_view payload,
+                              OpenRecord(blocks.key(), blocks.record()));
+    if (blocks.index() * kHashesPerBlock * kTextHashBytes != hashes.size()) {
+      break;
+    }
+    hashes.append(payload.data(), payload.size());
+  }
+  KODISTIL_RETURN_IF_ERROR(blocks.status());
+  const uint64_t expected = dataset.info.row_count() * kTextHashBytes;
+  if (hashes.size() == expected) return hashes;
+  return absl::DataLossError(
+      absl::StrCat("dataset ", name, ": expected ", expected,
+                   " bytes of text hashes, found ", hashes.size()));
+}
+
+absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::LoadManifest(
+    const v1::LogitSetId& id) const {
+  const std::string key = ManifestKey(id);
+  const auto held = manifests_.find(key);
+  if (held != manifests_.end()) return held->second;
+  const absl::StatusOr<std::string> record = Read(key);
+  if (record.status().code() == absl::StatusCode::kNotFound) {
+    return NoSuchSet(id);
+  }
+  KODISTIL_RETURN_IF_ERROR(record.status());
+  v1::LogitSetManifest manifest;
+  KODISTIL_RETURN_IF_ERROR(OpenMessage(key, *record, &manifest));
+  manifests_[key] = manifest;
+  return manifest;
+}
+
+absl::StatusOr<RocksDbLogitStore::View> RocksDbLogitStore::ViewOf(
+    const v1::LogitSetId& id) const {
+  absl::MutexLock lock(&mutex_);
+  View view;
+  KODISTIL_ASSIGN_OR_RETURN(view.manifest, LoadManifest(id));
+  KODISTIL_ASSIGN_OR_RETURN(view.dataset, LoadDataset(id.dataset()));
+  view.prefix = LogitPrefix(id);
+  // Under the lock: the snapshot must see the generation of the dataset.
+  view.snapshot = std::shared_ptr<const rocksdb::Snapshot>(
+      db_->GetSnapshot(),
+      [this](const rocksdb::Snapshot* s) { db_->ReleaseSnapshot(s); });
+  return view;
+}
+
+absl::StatusOr<v1::RegisterDatasetResponse> RocksDbLogitStore::RegisterDataset(
+    const DatasetRegistration& registration, const RowSource& next) {
+  KODISTIL_RETURN_IF_ERROR(ValidateRegistration(registration));
+  std::shared_ptr<const RegisteredDataset> old;
+  {
+    absl::MutexLock lock(&mutex_);
+    absl::StatusOr<std::shared_ptr<const RegisteredDataset>> held =
+        LoadDataset(registration.name);
+    if (held.ok()) {
+      old = *std::move(held);
+    } else if (held.status().code() != absl::StatusCode::kNotFound) {
+      return held.status();
+    }
+    KODISTIL_ASSIGN_OR_RETURN(
+        const bool same,
+        IsRegistered(registration, old != nullptr ? &old->info : nullptr));
+    if (same) return v1::RegisterDatasetResponse();
+    if (!registering_.insert(registration.name).second) {
+      return absl::UnavailableError(
+          absl::StrCat("dataset ", registration.name, " is being registered"));
+    }
+  }
+  const absl::Cleanup done = [this, &registration] {
+    absl::MutexLock lock(&mutex_);
+    registering_.erase(registration.name);
+  };
+  const uint64_t old_generation = old != nullptr ? old->generation : 0;
+  auto dataset = std::make_shared<RegisteredDataset>();
+  dataset->generation = old_generation + 1;
+  dataset->info.set_dataset(registration.name);
+  dataset->info.set_dataset_fingerprint(registration.fingerprint);
+  dataset->info.set_row_count(registration.row_count);
+  KODISTIL_RETURN_IF_ERROR(WriteGeneration(registration, next, dataset.get()));
+  absl::MutexLock lock(&mutex_);
+  KODISTIL_RETURN_IF_ERROR(
+      SwitchGeneration(registration, dataset, old_generation));
+  return ChangedRows(old != nullptr ? old->hashes : "", dataset->hashes);
+}
+
+absl::Status RocksDbLogitStore::WriteGeneration(
+    const DatasetRegistration& registration, const RowSource& next,
+    RegisteredDataset* dataset) {
+  const std::string& name = registration.name;
+  const std::string rows = RowPrefix(name, dataset->generation);
+  const std::string blocks = HashBlockPrefix(name, dataset->generation);
+  rocksdb::WriteBatch batch;
+  // What a call that did not get to its end left behind.
+  batch.DeleteRange(rows, RowPrefix(name, UINT64_MAX));
+  batch.DeleteRange(blocks, HashBlockPrefix(name, UINT64_MAX));
+  const auto keep = [&](const v1::DatasetRow& row) -> absl::Status {
+    const std::string key = AppendIndex(rows, row.index());
+    batch.Put(key, SealMessage(key, row));
+    if (batch.GetDataSize() < kBatchBytes) return absl::OkStatus();
+    KODISTIL_RETURN_IF_ERROR(Write(&batch, /*sync=*/false));
+    batch.Clear();
+    return absl::OkStatus();
+  };
+  KODISTIL_ASSIGN_OR_RETURN(dataset->hashes,
+                            ReadRows(registration, next, keep));
+  constexpr size_t kBlockBytes = kHashesPerBlock * kTextHashBytes;
+  const absl::string_view hashes = dataset->hashes;
+  for (size_t at = 0; at < hashes.size(); at += kBlockBytes) {
+    const std::string key = AppendIndex(blocks, at / kBlockBytes);
+    batch.Put(key, SealRecord(key, hashes.substr(at, kBlockBytes)));
+  }
+  return Write(&batch, /*sync=*/false);
+}
+
+absl::Status RocksDbLogitStore::SwitchGeneration(
+    const DatasetRegistration& registration,
+    std::shared_ptr<const RegisteredDataset> dataset, uint64_t old_generation) {
+  const std::string& name = registration.name;
+  rocksdb::WriteBatch batch;
+  const std::string key = DatasetKey(name);
+  batch.Put(key, SealDataset(key, {dataset->info, dataset->generation}));
+  batch.DeleteRange(RowPrefix(name, old_generation),
+                    RowPrefix(name, dataset->generation));
+  batch.DeleteRange(HashBlockPrefix(name, old_generation),
+                    HashBlockPrefix(name, dataset->generation));
+  // A synced write makes the unsynced ones before it durable too.
+  KODISTIL_RETURN_IF_ERROR(Write(&batch, /*sync=*/true));
+  datasets_[name] = std::move(dataset);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::DescribeDatasetResponse> RocksDbLogitStore::DescribeDataset(
+    const std::string& name) const {
+  absl::MutexLock lock(&mutex_);
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const RegisteredDataset> dataset,
+      LoadDataset(name));
+  return dataset->info;
+}
+
+absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::CreateSet(
+    const v1::LogitSetManifest& manifest) {
+  KODISTIL_RETURN_IF_ERROR(ValidateSetId(manifest.id()));
+  absl::MutexLock lock(&mutex_);
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const RegisteredDataset> dataset,
+      LoadDataset(manifest.id().dataset()));
+  const absl::StatusOr<v1::LogitSetManifest> held = LoadManifest(manifest.id());
+  if (!held.ok() && held.status().code() != absl::StatusCode::kNotFound) {
+    return held.status();
+  }
+  KODISTIL_ASSIGN_OR_RETURN(
+      const v1::LogitSetManifest merged,
+      MergeManifest(manifest, dataset->info, held.ok() ? &*held : nullptr));
+  const std::string key = ManifestKey(manifest.id());
+  if (!held.ok() ||
+      held->dataset_fingerprint() != merged.dataset_fingerprint()) {
+    rocksdb::WriteBatch batch;
+    batch.Put(key, SealMessage(key, merged));
+    KODISTIL_RETURN_IF_ERROR(Write(&batch, /*sync=*/true));
+    manifests_[key] = merged;
+  }
+  return merged;
+}
+
+absl::Status RocksDbLogitStore::Put(const v1::LogitSetId& id,
+                                    absl::Span<const v1::LogitRow> rows) {
+  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
+  KODISTIL_RETURN_IF_ERROR(CheckRows(view.manifest, *view.dataset, rows));
+  if (rows.empty()) return absl::OkStatus();
+  rocksdb::WriteBatch batch;
+  for (const v1::LogitRow& row : rows) {
+    const std::string key = AppendIndex(view.prefix, row.index());
+    batch.Put(key, SealLogits(key, row));
+  }
+  return Write(&batch, /*sync=*/true);
+}
+
+absl::StatusOr<std::vector<v1::LogitRow>> RocksDbLogitStore::Get(
+    const v1::LogitSetId& id, absl::Span<const uint64_t> indices) const {
+  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
+  rocksdb::ReadOptions options;
+  options.snapshot = view.snapshot.get();
+  std::vector<v1::LogitRow> rows(indices.size());
+  for (size_t i = 0; i < indices.size(); ++i) {
+    v1::LogitRow& row = rows[i];
+    const std::string key = AppendIndex(view.prefix, indices[i]);
+    std::string record;
+    const absl::Status status =
+        FromRocksDbStatus(db_->Get(options, key, &record));
+    if (status.ok()) {
+      KODISTIL_RETURN_IF_ERROR(
+          OpenLogits(key, record, view.manifest.num_classes(), &row));
+    } else if (status.code() != absl::StatusCode::kNotFound) {
+      return Annotate(status, KeyText(key));
+    }
+    const bool current = status.ok() &&
+                         indices[i] < view.dataset->info.row_count() &&
+                         row.text_hash() == view.dataset->HashOf(indices[i]);
+    if (!current) row.Clear();
+    row.set_index(indices[i]);
+  }
+  return rows;
+}
+
+absl::Status RocksDbLogitStore::Scan(const v1::LogitSetId& id,
+                                     const ScanOptions& options,
+                                     const RowVisitor& visit) const {
+  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
+  KODISTIL_RETURN_IF_ERROR(
+      CheckFingerprint(view.dataset->info, options.dataset_fingerprint));
+  const uint64_t end = std::min(options.end, view.dataset->info.row_count());
+  if (options.begin >= end) return absl::OkStatus();
+  std::unique_ptr<TextReader> texts;
+  if (options.with_text) {
+    texts = std::make_unique<TextReader>(db_.get(), view, options.begin);
+  }
+  v1::LogitRow row;
+  Range range(db_.get(), view.snapshot.get(), view.prefix, options.begin, end);
+  for (; range.Valid(); range.Next()) {
+    KODISTIL_RETURN_IF_ERROR(OpenLogits(range.key(), range.record(),
+                                        view.manifest.num_classes(), &row));
+    if (row.text_hash() != view.dataset->HashOf(row.index())) continue;
+    const v1::DatasetRow* text = nullptr;
+    if (texts != nullptr) {
+      KODISTIL_ASSIGN_OR_RETURN(text, texts->Read(row.index()));
+    }
+    KODISTIL_RETURN_IF_ERROR(visit(row, text));
+  }
+  return Annotate(range.status(), SetText(id));
+}
+
+absl::StatusOr<v1::MissingResponse> RocksDbLogitStore::Missing(
+    const v1::LogitSetId& id) const {
+  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
+  v1::MissingResponse missing;
+  uint64_t next = 0;  // rows below it are in `missing` or there
+  const uint64_t end = view.dataset->info.row_count();
+  Range range(db_.get(), view.snapshot.get(), view.prefix, /*begin=*/0, end);
+  for (; range.Valid(); range.Next()) {
+    const absl::StatusOr<absl::string_view> payload =
+        OpenRecord(range.key(), range.record());
+    if (payload.ok() &&
+        TextHashOf(*payload) == view.dataset->HashOf(range.index())) {
+      AddMissing(next, range.index(), &missing);
+      next = range.index() + 1;
+    }
+  }
+  KODISTIL_RETURN_IF_ERROR(Annotate(range.status(), SetText(id)));
+  AddMissing(next, end, &missing);
+  return missing;
+}
+
+absl::StatusOr<v1::DescribeResponse> RocksDbLogitStore::Describe() const {
+  v1::DescribeResponse response;
+  response.set_format_version(kLogitFormatVersion);
+  const std::unique_ptr<rocksdb::Iterator> all(
+      db_->NewIterator(rocksdb::ReadOptions()));
+  const auto at = [&all](const std::string& start) {
+    return all->Valid() && absl::StartsWith(ToView(all->key()), start);
+  };
+  all->Seek(DatasetKeyStart());
+  for (; at(DatasetKeyStart()); all->Next()) {
+    KODISTIL_ASSIGN_OR_RETURN(
+        DatasetRecord dataset,
+        OpenDataset(ToView(all->key()), ToView(all->value())));
+    *response.add_datasets() = std::move(dataset.info);
+  }
+  KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(all->status()));
+  all->Seek(ManifestKeyStart());
+  for (; at(ManifestKeyStart()); all->Next()) {
+    v1::DescribeResponse::Set* set = response.add_sets();
+    KODISTIL_RETURN_IF_ERROR(OpenMessage(
+        ToView(all->key()), ToView(all->value()), set->mutable_manifest()));
+    const v1::LogitSetId& id = set->manifest().id();
+    KODISTIL_ASSIGN_OR_RETURN(const v1::MissingResponse missing, Missing(id));
+    KODISTIL_ASSIGN_OR_RETURN(const v1::DescribeDatasetResponse dataset,
+                              DescribeDataset(id.dataset()));
+    set->set_rows_present(dataset.row_count() - missing.count());
+  }
+  KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(all->status()));
+  return response;
+}
+
+absl::StatusOr<v1::VerifyResponse> RocksDbLogitStore::Verify(
+    const v1::LogitSetId& id) const {
+  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
+  const RegisteredDataset& dataset = *view.dataset;
+  v1::VerifyResponse response;
+  v1::LogitRow logits;
+  KODISTIL_RETURN_IF_ERROR(VerifyRange(
+      view, view.prefix,
+      [&](const std::string& key, absl::string_view record) {
+        response.set_checked(response.checked() + 1);
+        return OpenLogits(key, record, view.manifest.num_classes(), &logits)
+            .ok();
+      },
+      &response));
+  v1::DatasetRow row;
+  KODISTIL_RETURN_IF_ERROR(VerifyRange(
+      view, RowPrefix(id.dataset(), dataset.generation),
+      [&](const std::string& key, absl::string_view record) {
+        return OpenMessage(key, record, &row).ok() &&
+               TextHash(row.text(), row.second_text()) ==
+                   dataset.HashOf(IndexOfKey(key));
+      },
+      &response));
+  KODISTIL_RETURN_IF_ERROR(LoadHashes(id.dataset(), dataset).status());
+  if (response.corrupt_count() > 0) return response;
+  // Files hold more than this set: other sets, indices of the blocks.
+  KODISTIL_RETURN_IF_ERROR(
+      Annotate(FromRocksDbStatus(db_->VerifyChecksum()),
+               absl::StrCat("logit store ", options_.path)));
+  return response;
+}
+
+absl::Status RocksDbLogitStore::VerifyRange(
+    const View& view, const std::string& prefix,
+    const std::function<bool(const std::string& key, absl::string_view record)>&
+        good,
+    v1::VerifyResponse* response) const {
+  const auto report = [&](uint64_t index) {
+    if (response->corrupt_count() < kMaxListed) response->add_corrupt(index);
+    response->set_corrupt_count(response->corrupt_count() + 1);
+  };
+  const uint64_t end = view.dataset->info.row_count();
+  uint64_t next = 0;
+  Range range(db_.get(), view.snapshot.get(), prefix, /*begin=*/0, end);
+  for (; range.Valid(); range.Next()) {
+    if (!good(std::string(range.key()), range.record())) report(range.index());
+    next = range.index() + 1;
+  }
+  if (range.status().code() != absl::StatusCode::kDataLoss) {
+    return range.status();
+  }
+  // The iterator stops at a damaged block: row by row from there.
+  rocksdb::ReadOptions options;
+  options.snapshot = view.snapshot.get();
+  std::string record;
+  for (; next < end; ++next) {
+    const std::string key = AppendIndex(prefix, next);
+    const absl::Status status =
+        FromRocksDbStatus(db_->Get(options, key, &record));
+    if (status.ok() ? !good(key, record)
+                    : status.code() == absl::StatusCode::kDataLoss) {
+      report(next);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kodistil

@@ -1,0 +1,132 @@
+// The durable logit store: one RocksDB database.
+
+#ifndef KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_
+#define KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "logit_store/logit_store.h"
+#include "logit_store/store_rules.h"
+
+namespace rocksdb {
+class DB;
+class Snapshot;
+class WriteBatch;
+}  // namespace rocksdb
+
+namespace kodistil {
+
+struct RocksDbLogitStoreOptions {
+  // Folder of the database; made when it is not there, unless read_only.
+  std::string path;
+  // Opens without the lock, also while another process has the store open: sees
+  // what was there at that moment. Writing is FAILED_PRECONDITION.
+  bool read_only = false;
+  // How long to wait for another process, which may be dying, to let go of the
+  // database.
+  absl::Duration lock_wait = absl::Seconds(10);
+  // true: what Put answered for survives a power cut ("machine"); false: it
+  // survives the death of the process alone.
+  bool sync = true;
+
+  absl::Status Validate() const;
+};
+
+// Thread-safe. The text hashes of the datasets in use are held in memory (16
+// bytes a row).
+class RocksDbLogitStore final : public LogitStore {
+ public:
+  // Each error names the path: NOT_FOUND when there is no store to read,
+  // UNAVAILABLE when another process has it open, PERMISSION_DENIED,
+  // FAILED_PRECONDITION for a newer format or another database, DATA_LOSS for a
+  // damaged one.
+  static absl::StatusOr<std::unique_ptr<RocksDbLogitStore>> Open(
+      const RocksDbLogitStoreOptions& options);
+  ~RocksDbLogitStore() override;
+
+  absl::StatusOr<v1::RegisterDatasetResponse> RegisterDataset(
+      const DatasetRegistration& registration, const RowSource& next) override;
+  absl::StatusOr<v1::DescribeDatasetResponse> DescribeDataset(
+      const std::string& name) const override;
+  absl::StatusOr<v1::LogitSetManifest> CreateSet(
+      const v1::LogitSetManifest& manifest) override;
+  absl::Status Put(const v1::LogitSetId& id,
+                   absl::Span<const v1::LogitRow> rows) override;
+  absl::StatusOr<std::vector<v1::LogitRow>> Get(
+      const v1::LogitSetId& id,
+      absl::Span<const uint64_t> indices) const override;
+  absl::Status Scan(const v1::LogitSetId& id, const ScanOptions& options,
+                    const RowVisitor& visit) const override;
+  absl::StatusOr<v1::MissingResponse> Missing(
+      const v1::LogitSetId& id) const override;
+  absl::StatusOr<v1::DescribeResponse> Describe() const override;
+  absl::StatusOr<v1::VerifyResponse> Verify(
+      const v1::LogitSetId& id) const override;
+
+ private:
+  // A set and its dataset as they are at one moment.
+  struct View {
+    v1::LogitSetManifest manifest;
+    std::shared_ptr<const RegisteredDataset> dataset;
+    std::string prefix;  // of the logits' keys
+    std::shared_ptr<const rocksdb::Snapshot> snapshot;
+  };
+  class Range;
+  class TextReader;
+
+  RocksDbLogitStore(const RocksDbLogitStoreOptions& options,
+                    std::unique_ptr<rocksdb::DB> db);
+
+  // Checks the format record, or writes it into a new database.
+  absl::Status CheckOrWriteFormat();
+  absl::StatusOr<std::string> Read(const std::string& key) const;
+  absl::Status Write(rocksdb::WriteBatch* batch, bool sync);
+
+  // The registered dataset, from memory or read; NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<const RegisteredDataset>> LoadDataset(
+      const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::string> LoadHashes(
+      const std::string& name, const RegisteredDataset& dataset) const;
+  absl::StatusOr<v1::LogitSetManifest> LoadManifest(
+      const v1::LogitSetId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<View> ViewOf(const v1::LogitSetId& id) const;
+
+  // Writes rows and hashes of a new generation, not yet visible.
+  absl::Status WriteGeneration(const DatasetRegistration& registration,
+                               const RowSource& next,
+                               RegisteredDataset* dataset);
+  // Makes the generation the dataset's and drops the one before.
+  absl::Status SwitchGeneration(
+      const DatasetRegistration& registration,
+      std::shared_ptr<const RegisteredDataset> dataset, uint64_t old_generation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::Status VerifyRange(
+      const View& view, const std::string& prefix,
+      const std::function<bool(const std::string& key,
+                               absl::string_view record)>& good,
+      v1::VerifyResponse* response) const;
+
+  const RocksDbLogitStoreOptions options_;
+  const std::unique_ptr<rocksdb::DB> db_;
+  mutable absl::Mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<const RegisteredDataset>>
+      datasets_ ABSL_GUARDED_BY(mutex_);
+  mutable std::map<std::string, v1::LogitSetManifest> manifests_
+      ABSL_GUARDED_BY(mutex_);  // by key
+  // Names that a call is registering.
+  std::set<std::string> registering_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_

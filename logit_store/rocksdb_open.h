@@ -1,0 +1,20 @@
+// Opens the RocksDB database of a logit store.
+
+#ifndef KODISTIL_LOGIT_STORE_ROCKSDB_OPEN_H_
+#define KODISTIL_LOGIT_STORE_ROCKSDB_OPEN_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "logit_store/rocksdb_logit_store.h"
+#include "rocksdb/db.h"
+
+namespace kodistil {
+
+// Errors as RocksDbLogitStore::Open.
+absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenLogitDatabase(
+    const RocksDbLogitStoreOptions& options);
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_LOGIT_STORE_ROCKSDB_OPEN_H_
