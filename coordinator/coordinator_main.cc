@@ -94,8 +94,8 @@ int main(int argc, char** argv) {
         "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
         "--student=small,base --temperature=1,2,5"}});
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
-    return kodistil::ExitCodeOf(absl::InvalidArgumentError(
-        "nothing to do: give --sweep (or --help)"));
+    return kodistil::ExitCodeOf(
+        absl::InvalidArgumentError("nothing to do: give --sweep (or --help)"));
   }
   const auto options = OptionsFromFlags();
   if (!options.ok()) return kodistil::ExitCodeOf(options.status());

@@ -25,8 +25,7 @@ void CoordinatorServiceImpl::CloseWatches() {
   close_watches_ = true;
 }
 
-absl::Status CoordinatorServiceImpl::CheckWorker(
-    const std::string& worker_id) {
+absl::Status CoordinatorServiceImpl::CheckWorker(const std::string& worker_id) {
   absl::MutexLock lock(&mutex_);
   const auto it = workers_.find(worker_id);
   if (it == workers_.end()) {
@@ -65,8 +64,7 @@ grpc::Status CoordinatorServiceImpl::LeaseTrial(
     absl::MutexLock lock(&mutex_);
     phase = phase_;
   }
-  response->set_retry_after_ms(
-      absl::ToInt64Milliseconds(options_.retry_after));
+  response->set_retry_after_ms(absl::ToInt64Milliseconds(options_.retry_after));
   response->set_kind(phase == Phase::kFinished
                          ? v1::LeaseTrialResponse::KIND_FINISHED
                          : v1::LeaseTrialResponse::KIND_WAIT);
@@ -103,13 +101,12 @@ absl::Status CoordinatorServiceImpl::CheckResult(
     const v1::CompleteRequest& request) const {
   const v1::TrialResult& result = request.result();
   if (result.correct() > result.total() || result.parameters() == 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "result: found %d of %d correct with %d parameters", result.correct(),
-        result.total(), result.parameters()));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("result: found %d of %d correct with %d parameters",
+                        result.correct(), result.total(), result.parameters()));
   }
   for (const auto& [name, digest] : result.files()) {
-    if (name.empty() || name.find('/') != std::string::npos ||
-        name[0] == '.') {
+    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
       return absl::InvalidArgumentError(
           absl::StrCat("result: '", name, "' is no plain file name"));
     }
@@ -139,8 +136,8 @@ grpc::Status CoordinatorServiceImpl::Fail(grpc::ServerContext* context,
                                           v1::FailResponse* response) {
   const absl::Status status = ledger_.Fail(*request);
   if (status.ok()) {
-    LOG(WARNING) << "trial " << request->trial_id().substr(0, 12)
-                 << " attempt " << request->attempt() << " given back by "
+    LOG(WARNING) << "trial " << request->trial_id().substr(0, 12) << " attempt "
+                 << request->attempt() << " given back by "
                  << request->worker_id() << ": " << request->reason();
   }
   return ToGrpcStatus(status);
@@ -149,8 +146,8 @@ grpc::Status CoordinatorServiceImpl::Fail(grpc::ServerContext* context,
 grpc::Status CoordinatorServiceImpl::SubmitSweep(
     grpc::ServerContext* context, const v1::SubmitSweepRequest* request,
     v1::SubmitSweepResponse* response) {
-  const auto submitted = ledger_.Submit(
-      {request->trials().begin(), request->trials().end()});
+  const auto submitted =
+      ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());
   response->set_done(submitted->done);
   response->set_added(submitted->added);
@@ -191,9 +188,9 @@ grpc::Status CoordinatorServiceImpl::ListTrials(
   return grpc::Status::OK;
 }
 
-grpc::Status CoordinatorServiceImpl::Explain(
-    grpc::ServerContext* context, const v1::ExplainRequest* request,
-    v1::ExplainResponse* response) {
+grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
+                                             const v1::ExplainRequest* request,
+                                             v1::ExplainResponse* response) {
   const auto trial = ledger_.Find(request->trial_id());
   if (!trial.ok()) return ToGrpcStatus(trial.status());
   *response->mutable_trial() = *trial;
@@ -216,8 +213,7 @@ std::vector<std::string> ExplainTrial(const v1::Trial& trial) {
                                "."));
   lines.push_back(absl::StrCat(
       "It was leased ", trial.attempts(), " times; ", trial.lost(),
-      " attempts were lost with their worker, ", trial.failures(),
-      " failed."));
+      " attempts were lost with their worker, ", trial.failures(), " failed."));
   if (trial.state() == v1::Trial::STATE_RUNNING) {
     lines.push_back(absl::StrFormat(
         "Worker %s is in epoch %d of %d (%.0f %% of it done).",

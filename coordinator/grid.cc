@@ -35,8 +35,8 @@ struct NamedSize {
 
 // The sizes of DistilKoBiLSTM.
 constexpr NamedSize kSizes[] = {
-    {"tiny", "Tiny", 16, 8},    {"mini", "Mini", 16, 16},
-    {"small", "Small", 64, 32}, {"base", "Base", 128, 64},
+    {"tiny", "Tiny", 16, 8},      {"mini", "Mini", 16, 16},
+    {"small", "Small", 64, 32},   {"base", "Base", 128, 64},
     {"large", "Large", 256, 128},
 };
 
@@ -54,9 +54,9 @@ absl::Status CheckRange(const char* field, const Values& values, double low,
     const double number = static_cast<double>(value);
     const bool above = open_low ? number > low : number >= low;
     if (!above || number > high || std::isnan(number)) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: found %g, expected %s%g to %g", field, number,
-          open_low ? "more than " : "", low, high));
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: found %g, expected %s%g to %g", field, number,
+                          open_low ? "more than " : "", low, high));
     }
   }
   return absl::OkStatus();
@@ -97,8 +97,8 @@ absl::Status CheckSpec(const SweepSpec& spec) {
                       {"tiny", "mini", "small", "base", "large"}),
            CheckNames("select", std::vector<std::string>{spec.select()},
                       {"best", "last"}),
-           CheckRange("max_length", std::vector<uint32_t>{spec.max_length()},
-                      3, 65535),
+           CheckRange("max_length", std::vector<uint32_t>{spec.max_length()}, 3,
+                      65535),
            CheckRange("step_size", std::vector<uint32_t>{spec.step_size()}, 1,
                       1e9),
            CheckRange("gamma", std::vector<double>{spec.gamma()}, 0, 1, true),
@@ -135,20 +135,22 @@ void Cross(const Values& values, const Set& set,
 
 void CrossSizes(const SweepSpec& spec, std::vector<StudentConfig>* configs) {
   if (spec.student_size() > 0) {
-    Cross(spec.student(),
-          [](const std::string& name, StudentConfig* config) {
-            const NamedSize* size = FindSize(name);
-            config->set_hidden_dim(size->hidden_dim);
-            config->set_embedding_dim(size->embedding_dim);
-          },
-          configs);
+    Cross(
+        spec.student(),
+        [](const std::string& name, StudentConfig* config) {
+          const NamedSize* size = FindSize(name);
+          config->set_hidden_dim(size->hidden_dim);
+          config->set_embedding_dim(size->embedding_dim);
+        },
+        configs);
     return;
   }
-  Cross(spec.hidden_dim(),
-        [](uint32_t v, StudentConfig* c) { c->set_hidden_dim(v); }, configs);
-  Cross(spec.embedding_dim(),
-        [](uint32_t v, StudentConfig* c) { c->set_embedding_dim(v); },
-        configs);
+  Cross(
+      spec.hidden_dim(),
+      [](uint32_t v, StudentConfig* c) { c->set_hidden_dim(v); }, configs);
+  Cross(
+      spec.embedding_dim(),
+      [](uint32_t v, StudentConfig* c) { c->set_embedding_dim(v); }, configs);
 }
 
 StudentConfig SharedPart(const SweepSpec& spec) {
@@ -210,27 +212,36 @@ std::vector<StudentConfig> ExpandGrid(
   std::vector<StudentConfig> configs = {SharedPart(spec)};
   using C = StudentConfig;
   using S = std::string;
-  Cross(spec.vocab_size(), [](auto v, C* c) { c->set_vocab_size(v); },
-        &configs);
+  Cross(
+      spec.vocab_size(), [](auto v, C* c) { c->set_vocab_size(v); }, &configs);
   CrossSizes(spec, &configs);
-  Cross(spec.lstm_num_layers(),
-        [](auto v, C* c) { c->set_lstm_num_layers(v); }, &configs);
-  Cross(spec.loss_option(),
-        [](const S& v, C* c) { c->set_loss_option(v); }, &configs);
-  Cross(spec.loss_rate(), [](auto v, C* c) { c->set_loss_rate(v); },
-        &configs);
-  Cross(spec.temperature(), [](auto v, C* c) { c->set_temperature(v); },
-        &configs);
-  Cross(spec.batch_size(), [](auto v, C* c) { c->set_batch_size(v); },
-        &configs);
-  Cross(spec.train_epoch(), [](auto v, C* c) { c->set_train_epoch(v); },
-        &configs);
-  Cross(spec.lr(), [](auto v, C* c) { c->set_lr(v); }, &configs);
-  Cross(spec.scheduler_type(),
-        [](const S& v, C* c) { c->set_scheduler_type(v); }, &configs);
-  Cross(spec.dropout(), [](auto v, C* c) { c->set_dropout(v); }, &configs);
-  Cross(spec.seed(), [](auto v, C* c) { c->set_seed(v); }, &configs);
-  Cross(teachers, [](const S& v, C* c) { c->set_teacher(v); }, &configs);
+  Cross(
+      spec.lstm_num_layers(), [](auto v, C* c) { c->set_lstm_num_layers(v); },
+      &configs);
+  Cross(
+      spec.loss_option(), [](const S& v, C* c) { c->set_loss_option(v); },
+      &configs);
+  Cross(
+      spec.loss_rate(), [](auto v, C* c) { c->set_loss_rate(v); }, &configs);
+  Cross(
+      spec.temperature(), [](auto v, C* c) { c->set_temperature(v); },
+      &configs);
+  Cross(
+      spec.batch_size(), [](auto v, C* c) { c->set_batch_size(v); }, &configs);
+  Cross(
+      spec.train_epoch(), [](auto v, C* c) { c->set_train_epoch(v); },
+      &configs);
+  Cross(
+      spec.lr(), [](auto v, C* c) { c->set_lr(v); }, &configs);
+  Cross(
+      spec.scheduler_type(), [](const S& v, C* c) { c->set_scheduler_type(v); },
+      &configs);
+  Cross(
+      spec.dropout(), [](auto v, C* c) { c->set_dropout(v); }, &configs);
+  Cross(
+      spec.seed(), [](auto v, C* c) { c->set_seed(v); }, &configs);
+  Cross(
+      teachers, [](const S& v, C* c) { c->set_teacher(v); }, &configs);
   if (!spec.no_twins()) {
     const size_t cells = configs.size();
     for (size_t i = 0; i < cells; ++i) configs.push_back(TwinOf(configs[i]));
@@ -285,8 +296,8 @@ std::string TrialId(const StudentConfig& config, const TrialInputs& inputs) {
 }
 
 std::string StudentName(const StudentConfig& config) {
-  std::string name = absl::StrCat("H", config.hidden_dim(), " E",
-                                  config.embedding_dim());
+  std::string name =
+      absl::StrCat("H", config.hidden_dim(), " E", config.embedding_dim());
   for (const NamedSize& size : kSizes) {
     if (size.hidden_dim == config.hidden_dim() &&
         size.embedding_dim == config.embedding_dim()) {

@@ -13,20 +13,23 @@
 
 namespace kodistil {
 
-// A spec with every axis filled in: axes that `spec` leaves empty get the default
-// sweep's values (students tiny and small, temperature 1 and 2, loss rate 0.1).
-// INVALID_ARGUMENT names the field, the value found and the range expected.
+// A spec with every axis filled in: axes that `spec` leaves empty get the
+// default sweep's values (students tiny and small, temperature 1 and 2, loss
+// rate 0.1). INVALID_ARGUMENT names the field, the value found and the range
+// expected.
 absl::StatusOr<v1::SweepSpec> ResolveSpec(const v1::SweepSpec& spec);
 
-// Every axis of a resolved spec crossed with every other, then (unless no_twins)
-// the plain "ce" twin of each distilled cell; duplicates once, in a fixed order.
-// `teachers` are fingerprints: one more axis for the distilled cells.
+// Every axis of a resolved spec crossed with every other, then (unless
+// no_twins) the plain "ce" twin of each distilled cell; duplicates once, in a
+// fixed order. `teachers` are fingerprints: one more axis for the distilled
+// cells.
 std::vector<v1::StudentConfig> ExpandGrid(
     const v1::SweepSpec& spec, const std::vector<std::string>& teachers);
 
 // `config` with everything that plays no part set to one value, so that equal
-// experiments have equal configurations: a "ce" student has no teacher, loss rate
-// or temperature, "mse" no temperature, a scheduler only its own parameters.
+// experiments have equal configurations: a "ce" student has no teacher, loss
+// rate or temperature, "mse" no temperature, a scheduler only its own
+// parameters.
 v1::StudentConfig Canonical(const v1::StudentConfig& config);
 
 // The plain twin: the same student trained on the hard labels alone.

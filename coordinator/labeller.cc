@@ -120,7 +120,9 @@ class TeacherLink {
  public:
   TeacherLink(const LabellerOptions& options, const std::string& address,
               const Dataset& dataset, WorkQueue* queue)
-      : options_(options), address_(address), dataset_(dataset),
+      : options_(options),
+        address_(address),
+        dataset_(dataset),
         queue_(queue) {}
 
   void Run() {
@@ -170,9 +172,9 @@ class TeacherLink {
     absl::MutexLock lock(&mutex_);
     context_ = nullptr;
     if (status.ok() && !outstanding_.empty()) {
-      return absl::UnavailableError(absl::StrCat(
-          "the stream ended with ", outstanding_.size(),
-          " rows not acknowledged"));
+      return absl::UnavailableError(absl::StrCat("the stream ended with ",
+                                                 outstanding_.size(),
+                                                 " rows not acknowledged"));
     }
     return status;
   }
@@ -234,9 +236,9 @@ void WatchUntilEnd(const LabellerOptions& options,
       queue->Stop(absl::CancelledError("labelling was stopped"));
     }
     if (absl::Now() - queue->last_progress() > options.patience) {
-      queue->Stop(absl::UnavailableError(absl::StrCat(
-          "no teacher has answered for ",
-          absl::FormatDuration(options.patience))));
+      queue->Stop(absl::UnavailableError(
+          absl::StrCat("no teacher has answered for ",
+                       absl::FormatDuration(options.patience))));
     }
   }
 }
@@ -256,8 +258,7 @@ absl::Status LabellerOptions::Validate() const {
 
 absl::StatusOr<LabelReport> LabelRows(
     const LabellerOptions& options, const Dataset& dataset,
-    const std::vector<v1::IndexRange>& missing,
-    const LabelProgress& progress) {
+    const std::vector<v1::IndexRange>& missing, const LabelProgress& progress) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
                             ResolveTargets(options.teachers));
@@ -266,8 +267,8 @@ absl::StatusOr<LabelReport> LabelRows(
   std::vector<std::unique_ptr<TeacherLink>> links;
   std::vector<std::thread> threads;
   for (const std::string& address : addresses) {
-    links.push_back(std::make_unique<TeacherLink>(options, address, dataset,
-                                                  &queue));
+    links.push_back(
+        std::make_unique<TeacherLink>(options, address, dataset, &queue));
     threads.emplace_back([link = links.back().get()] { link->Run(); });
   }
   WatchUntilEnd(options, progress, &queue);
@@ -299,8 +300,7 @@ absl::StatusOr<std::vector<std::string>> ResolveTargets(
     addrinfo* found = nullptr;
     const std::string host = target.substr(0, colon);
     const std::string port = target.substr(colon + 1);
-    const int error =
-        getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+    const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
     if (error != 0) {
       return absl::UnavailableError(absl::StrCat(
           "teacher '", target, "' does not resolve: ", gai_strerror(error)));
@@ -315,9 +315,9 @@ absl::StatusOr<std::vector<std::string>> ResolveTargets(
       char numeric[NI_MAXHOST];
       getnameinfo(it->ai_addr, it->ai_addrlen, numeric, sizeof(numeric),
                   nullptr, 0, NI_NUMERICHOST);
-      const std::string address =
-          it->ai_family == AF_INET6 ? absl::StrCat("[", numeric, "]:", port)
-                                    : absl::StrCat(numeric, ":", port);
+      const std::string address = it->ai_family == AF_INET6
+                                      ? absl::StrCat("[", numeric, "]:", port)
+                                      : absl::StrCat(numeric, ":", port);
       if (std::find(addresses.begin(), addresses.end(), address) ==
           addresses.end()) {
         addresses.push_back(address);

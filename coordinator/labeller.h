@@ -1,5 +1,5 @@
-// Labels a dataset: hands the rows that the store misses to teacher servers until
-// every row is durable.
+// Labels a dataset: hands the rows that the store misses to teacher servers
+// until every row is durable.
 
 #ifndef KODISTIL_COORDINATOR_LABELLER_H_
 #define KODISTIL_COORDINATOR_LABELLER_H_
@@ -40,22 +40,21 @@ struct LabelReport {
   std::map<std::string, int64_t> rows_by_teacher;
 };
 
-// Progress: rows acknowledged so far. Returning false stops with CANCELLED; rows
-// acknowledged stay.
+// Progress: rows acknowledged so far. Returning false stops with CANCELLED;
+// rows acknowledged stay.
 using LabelProgress = std::function<bool(int64_t done)>;
 
-// Labels the rows of `missing`. The rows of a teacher that dies go to the others,
-// and it is tried again until the end. UNAVAILABLE when no teacher has
-// acknowledged anything for options.patience; the first other error of a teacher
-// (wrong model, refused row) ends the labelling.
-absl::StatusOr<LabelReport> LabelRows(const LabellerOptions& options,
-                                      const Dataset& dataset,
-                                      const std::vector<v1::IndexRange>& missing,
-                                      const LabelProgress& progress);
+// Labels the rows of `missing`. The rows of a teacher that dies go to the
+// others, and it is tried again until the end. UNAVAILABLE when no teacher has
+// acknowledged anything for options.patience; the first other error of a
+// teacher (wrong model, refused row) ends the labelling.
+absl::StatusOr<LabelReport> LabelRows(
+    const LabellerOptions& options, const Dataset& dataset,
+    const std::vector<v1::IndexRange>& missing, const LabelProgress& progress);
 
-// host:port addresses for `targets`: each name is resolved, so that one DNS name
-// may stand for several servers. INVALID_ARGUMENT names what is not host:port,
-// UNAVAILABLE what does not resolve.
+// host:port addresses for `targets`: each name is resolved, so that one DNS
+// name may stand for several servers. INVALID_ARGUMENT names what is not
+// host:port, UNAVAILABLE what does not resolve.
 absl::StatusOr<std::vector<std::string>> ResolveTargets(
     const std::vector<std::string>& targets);
 

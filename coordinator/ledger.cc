@@ -184,8 +184,8 @@ absl::StatusOr<Trial*> Ledger::FindRunning(const std::string& id,
   if (trial.state() != Trial::STATE_RUNNING || trial.attempts() != attempt) {
     return absl::AbortedError(absl::StrCat(
         "trial ", id.substr(0, 12), ": attempt ", attempt,
-        " has lost its lease; the trial is ",
-        Trial::State_Name(trial.state()), " at attempt ", trial.attempts()));
+        " has lost its lease; the trial is ", Trial::State_Name(trial.state()),
+        " at attempt ", trial.attempts()));
   }
   return &trial;
 }
@@ -193,8 +193,8 @@ absl::StatusOr<Trial*> Ledger::FindRunning(const std::string& id,
 absl::Status Ledger::Heartbeat(const v1::HeartbeatRequest& request,
                                absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  KODISTIL_ASSIGN_OR_RETURN(
-      Trial* const trial, FindRunning(request.trial_id(), request.attempt()));
+  KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
+                            FindRunning(request.trial_id(), request.attempt()));
   lease_end_[request.trial_id()] = now + options_.lease;
   trial->set_epoch(request.epoch());
   trial->set_epoch_fraction(request.epoch_fraction());
@@ -219,8 +219,8 @@ absl::Status Ledger::Complete(const v1::CompleteRequest& request) {
       it->second.attempts() == request.attempt()) {
     return absl::OkStatus();
   }
-  KODISTIL_ASSIGN_OR_RETURN(
-      Trial* const trial, FindRunning(request.trial_id(), request.attempt()));
+  KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
+                            FindRunning(request.trial_id(), request.attempt()));
   Trial done = *trial;
   done.set_state(Trial::STATE_DONE);
   *done.mutable_result() = request.result();
@@ -253,11 +253,10 @@ absl::Status Ledger::EndAttempt(Trial* trial, bool lost, bool count,
 
 absl::Status Ledger::Fail(const v1::FailRequest& request) {
   absl::MutexLock lock(&mutex_);
-  KODISTIL_ASSIGN_OR_RETURN(
-      Trial* const trial, FindRunning(request.trial_id(), request.attempt()));
+  KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
+                            FindRunning(request.trial_id(), request.attempt()));
   return EndAttempt(trial, /*lost=*/false, /*count=*/!request.stopped(),
-                    request.retryable() || request.stopped(),
-                    request.reason());
+                    request.retryable() || request.stopped(), request.reason());
 }
 
 absl::StatusOr<int> Ledger::ExpireLeases(absl::Time now) {
@@ -321,9 +320,9 @@ absl::StatusOr<Trial> Ledger::Find(const std::string& id_or_prefix) const {
   }
   const auto next = std::next(it);
   if (next != trials_.end() && absl::StartsWith(next->first, id_or_prefix)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "trial prefix ", id_or_prefix, " is not unique: ", it->first, ", ",
-        next->first));
+    return absl::InvalidArgumentError(
+        absl::StrCat("trial prefix ", id_or_prefix,
+                     " is not unique: ", it->first, ", ", next->first));
   }
   return it->second;
 }

@@ -1,5 +1,5 @@
-// The trial ledger: which cells there are, who runs them, what they gave. Durable
-// in RocksDB; results are committed exactly once.
+// The trial ledger: which cells there are, who runs them, what they gave.
+// Durable in RocksDB; results are committed exactly once.
 
 #ifndef KODISTIL_COORDINATOR_LEDGER_H_
 #define KODISTIL_COORDINATOR_LEDGER_H_
@@ -45,13 +45,13 @@ class Ledger {
   ~Ledger();
 
   struct Submitted {
-    int done = 0;      // had a result already
-    int added = 0;     // not known before
-    int retried = 0;   // had failed or been cancelled, pending again
+    int done = 0;     // had a result already
+    int added = 0;    // not known before
+    int retried = 0;  // had failed or been cancelled, pending again
   };
-  // Makes `trials` (id, config and inputs set) the sweep to be run: only they are
-  // leased. Known trials keep their state, but FAILED and CANCELLED ones become
-  // PENDING with their counts at 0, and all take the new inputs.
+  // Makes `trials` (id, config and inputs set) the sweep to be run: only they
+  // are leased. Known trials keep their state, but FAILED and CANCELLED ones
+  // become PENDING with their counts at 0, and all take the new inputs.
   absl::StatusOr<Submitted> Submit(const std::vector<v1::Trial>& trials);
 
   // The next pending trial, now RUNNING with a new attempt number; nullopt when
@@ -83,7 +83,8 @@ class Ledger {
 
   // Of the current sweep, in the order submitted.
   std::vector<v1::Trial> Trials() const;
-  // By id or by a prefix that only one trial has: NOT_FOUND or INVALID_ARGUMENT.
+  // By id or by a prefix that only one trial has: NOT_FOUND or
+  // INVALID_ARGUMENT.
   absl::StatusOr<v1::Trial> Find(const std::string& id_or_prefix) const;
   // Whether the trial is known and has a result.
   bool IsDone(const std::string& trial_id) const;

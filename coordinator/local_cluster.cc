@@ -20,10 +20,10 @@ namespace {
 constexpr absl::Duration kQuick = absl::Seconds(10);
 
 absl::Status DeathStatus(const std::string& name, const Process& process) {
-  return absl::InternalError(absl::StrCat(
-      name, " ", process.ExitText(), "; the end of ",
-      process.options().log_path, ":\n",
-      LogTail(process.options().log_path, /*lines=*/8)));
+  return absl::InternalError(
+      absl::StrCat(name, " ", process.ExitText(), "; the end of ",
+                   process.options().log_path, ":\n",
+                   LogTail(process.options().log_path, /*lines=*/8)));
 }
 
 }  // namespace
@@ -41,9 +41,10 @@ absl::StatusOr<ProcessOptions> LocalCluster::Options(
   process.name = name;
   process.binary = FindSiblingBinary(binary);
   if (process.binary.empty()) {
-    return absl::NotFoundError(absl::StrCat(
-        "the program ", binary, " is not beside this one; build it with "
-        "`bazel build //...`"));
+    return absl::NotFoundError(
+        absl::StrCat("the program ", binary,
+                     " is not beside this one; build it with "
+                     "`bazel build //...`"));
   }
   const std::string logs = JoinPath(options_.work_dir, "logs");
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(logs));
@@ -53,12 +54,11 @@ absl::StatusOr<ProcessOptions> LocalCluster::Options(
 }
 
 std::string LocalCluster::PortFile(const Member& member) const {
-  return JoinPath(
-      options_.work_dir,
-      absl::StrCat("run/",
-                   absl::StrReplaceAll(member.process_options.name,
-                                       {{"/", "-"}}),
-                   ".port"));
+  return JoinPath(options_.work_dir,
+                  absl::StrCat("run/",
+                               absl::StrReplaceAll(member.process_options.name,
+                                                   {{"/", "-"}}),
+                               ".port"));
 }
 
 absl::Status LocalCluster::Launch(Member* member) {
@@ -89,10 +89,10 @@ absl::Status LocalCluster::WaitForPort(Member* member) {
     }
     absl::SleepFor(absl::Milliseconds(10));
   }
-  return absl::DeadlineExceededError(absl::StrCat(
-      member->process_options.name, " did not listen within ",
-      absl::FormatDuration(options_.start_limit), "; see ",
-      member->process_options.log_path));
+  return absl::DeadlineExceededError(
+      absl::StrCat(member->process_options.name, " did not listen within ",
+                   absl::FormatDuration(options_.start_limit), "; see ",
+                   member->process_options.log_path));
 }
 
 absl::StatusOr<int> LocalCluster::StartServer(Member member) {
@@ -106,9 +106,8 @@ absl::StatusOr<int> LocalCluster::StartServer(Member member) {
 absl::StatusOr<std::string> LocalCluster::StartStore() {
   Member member;
   member.kind = Kind::kStore;
-  KODISTIL_ASSIGN_OR_RETURN(
-      member.process_options,
-      Options("logit_store", "logit_store/logit_store"));
+  KODISTIL_ASSIGN_OR_RETURN(member.process_options,
+                            Options("logit_store", "logit_store/logit_store"));
   member.process_options.args = {
       absl::StrCat("--db_path=", JoinPath(options_.work_dir, "logit_store")),
       absl::StrCat("--host=", options_.host)};
@@ -117,16 +116,14 @@ absl::StatusOr<std::string> LocalCluster::StartStore() {
 }
 
 absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
-    const std::string& model_dir, const std::string& store_address,
-    int count) {
+    const std::string& model_dir, const std::string& store_address, int count) {
   std::vector<std::string> addresses;
   for (int i = 0; i < count; ++i) {
     Member member;
     member.kind = Kind::kTeacher;
-    KODISTIL_ASSIGN_OR_RETURN(
-        member.process_options,
-        Options(absl::StrCat("teacher/", i),
-                "teacher_service/teacher_service"));
+    KODISTIL_ASSIGN_OR_RETURN(member.process_options,
+                              Options(absl::StrCat("teacher/", i),
+                                      "teacher_service/teacher_service"));
     member.process_options.args = {
         absl::StrCat("--model=", model_dir),
         absl::StrCat("--logit_store=", store_address),
@@ -144,9 +141,8 @@ absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
     auto member = std::make_unique<Member>();
     member->kind = Kind::kWorker;
     const std::string name = absl::StrCat(kWorkerPrefix, i);
-    KODISTIL_ASSIGN_OR_RETURN(
-        member->process_options,
-        Options(name, "student_trainer/student_trainer"));
+    KODISTIL_ASSIGN_OR_RETURN(member->process_options,
+                              Options(name, "student_trainer/student_trainer"));
     member->process_options.args = {
         absl::StrCat("--coordinator=", coordinator),
         absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")),

@@ -1,5 +1,5 @@
-// The processes of a sweep on this machine: logit store, teachers, workers. Real
-// processes over real gRPC on loopback, watched and restarted.
+// The processes of a sweep on this machine: logit store, teachers, workers.
+// Real processes over real gRPC on loopback, watched and restarted.
 
 #ifndef KODISTIL_COORDINATOR_LOCAL_CLUSTER_H_
 #define KODISTIL_COORDINATOR_LOCAL_CLUSTER_H_
@@ -41,7 +41,8 @@ class LocalCluster {
 
   // Starts the store on work_dir/logit_store; returns its address.
   absl::StatusOr<std::string> StartStore();
-  // Starts `count` servers of the model in `model_dir`; returns their addresses.
+  // Starts `count` servers of the model in `model_dir`; returns their
+  // addresses.
   absl::StatusOr<std::vector<std::string>> StartTeachers(
       const std::string& model_dir, const std::string& store_address,
       int count);
@@ -49,13 +50,14 @@ class LocalCluster {
   absl::Status StartWorkers(const std::string& coordinator, int count);
 
   // Runs a program of the project to its end, its output in a log;
-  // INTERNAL with the log's tail when it fails, CANCELLED once `stopped` says so.
+  // INTERNAL with the log's tail when it fails, CANCELLED once `stopped` says
+  // so.
   absl::Status Run(const std::string& name, const std::string& binary,
                    const std::vector<std::string>& args,
                    const std::function<bool()>& stopped);
 
-  // Restarts what has died, telling `died(name, reason)` first. INTERNAL with the
-  // log's tail when a process keeps dying at once. Call it often.
+  // Restarts what has died, telling `died(name, reason)` first. INTERNAL with
+  // the log's tail when a process keeps dying at once. Call it often.
   absl::Status Supervise(
       const std::function<void(const std::string& name,
                                const std::string& reason)>& died);

@@ -69,8 +69,8 @@ Process::Process(ProcessOptions options, pid_t pid)
 absl::StatusOr<std::unique_ptr<Process>> Process::Start(
     const ProcessOptions& options) {
   if (access(options.binary.c_str(), X_OK) != 0) {
-    return absl::NotFoundError(absl::StrCat(
-        options.name, ": cannot execute '", options.binary, "'"));
+    return absl::NotFoundError(
+        absl::StrCat(options.name, ": cannot execute '", options.binary, "'"));
   }
   const int log_fd = open(options.log_path.c_str(),
                           O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -86,8 +86,7 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
-    ExecChild(options.binary.c_str(), argv.data(), envp.data(), log_fd,
-              parent);
+    ExecChild(options.binary.c_str(), argv.data(), envp.data(), log_fd, parent);
   }
   const int error = errno;
   close(log_fd);
@@ -113,8 +112,7 @@ bool Process::Reap(bool block) {
   } while (result < 0 && errno == EINTR);
   if (result == 0) return false;
   running_ = false;
-  exit_code_ =
-      WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return true;
 }
 
@@ -147,8 +145,7 @@ void Process::Stop(absl::Duration patience) {
 std::string LogTail(const std::string& path, int lines) {
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return "";
-  std::vector<std::string> all =
-      absl::StrSplit(*text, '\n', absl::SkipEmpty());
+  std::vector<std::string> all = absl::StrSplit(*text, '\n', absl::SkipEmpty());
   if (static_cast<int>(all.size()) > lines) {
     all.erase(all.begin(), all.end() - lines);
   }

@@ -17,10 +17,10 @@
 namespace kodistil {
 
 struct ProcessOptions {
-  std::string name;                // for people and for the log file
-  std::string binary;              // absolute path
-  std::vector<std::string> args;   // without argv[0]
-  std::string log_path;            // stdout and stderr are appended to it
+  std::string name;               // for people and for the log file
+  std::string binary;             // absolute path
+  std::vector<std::string> args;  // without argv[0]
+  std::string log_path;           // stdout and stderr are appended to it
   std::map<std::string, std::string> environment;  // added to ours
 };
 

@@ -23,8 +23,7 @@ using v1::Trial;
 
 double Accuracy(const Trial& trial) {
   if (trial.result().total() == 0) return 0;
-  return static_cast<double>(trial.result().correct()) /
-         trial.result().total();
+  return static_cast<double>(trial.result().correct()) / trial.result().total();
 }
 
 bool Done(const Trial& trial) { return trial.state() == Trial::STATE_DONE; }
@@ -147,8 +146,7 @@ std::vector<std::string> TeacherCells(const TeacherResult& teacher) {
   cells[0] = absl::StrCat("teacher ", teacher.name);
   if (teacher.parameters > 0) cells[6] = WithCommas(teacher.parameters);
   if (teacher.total > 0) {
-    cells[8] =
-        Percent(static_cast<double>(teacher.correct) / teacher.total);
+    cells[8] = Percent(static_cast<double>(teacher.correct) / teacher.total);
   }
   cells[11] = Seconds(teacher.seconds);
   cells[12] = "";
@@ -277,10 +275,10 @@ std::string ResultsJson(const SweepResults& results) {
 absl::Status WriteResults(const SweepResults& results,
                           const std::string& folder) {
   const Table table = ResultsTable(results);
-  KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(
-      JoinPath(folder, "results.json"), ResultsJson(results)));
-  KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(
-      JoinPath(folder, "results.csv"), table.ToCsv()));
+  KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "results.json"),
+                                               ResultsJson(results)));
+  KODISTIL_RETURN_IF_ERROR(
+      WriteFileAtomically(JoinPath(folder, "results.csv"), table.ToCsv()));
   return WriteFileAtomically(JoinPath(folder, "results.md"),
                              table.ToMarkdown());
 }

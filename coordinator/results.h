@@ -36,9 +36,10 @@ struct SweepResults {
 // configuration), failed ones last with their reason.
 Table ResultsTable(const SweepResults& results);
 
-// results.json: "teachers" (name, accuracy, rows_labelled, seconds) and "trials"
-// (config, parameters, bytes, accuracy, correct, total, epochs, train_seconds,
-// train_rows_per_second, state, attempts, ...); accuracies are fractions.
+// results.json: "teachers" (name, accuracy, rows_labelled, seconds) and
+// "trials" (config, parameters, bytes, accuracy, correct, total, epochs,
+// train_seconds, train_rows_per_second, state, attempts, ...); accuracies are
+// fractions.
 std::string ResultsJson(const SweepResults& results);
 
 // Writes results.json, results.csv and results.md into `folder`.

@@ -18,12 +18,10 @@ constexpr size_t kChunkBytes = 200 << 10;
 
 // One unary call with deadline and retries.
 template <typename Request, typename Response>
-absl::Status Call(
-    v1::LogitStoreService::Stub* stub,
-    grpc::Status (v1::LogitStoreService::Stub::*method)(grpc::ClientContext*,
-                                                        const Request&,
-                                                        Response*),
-    const Request& request, Response* response) {
+absl::Status Call(v1::LogitStoreService::Stub* stub,
+                  grpc::Status (v1::LogitStoreService::Stub::*method)(
+                      grpc::ClientContext*, const Request&, Response*),
+                  const Request& request, Response* response) {
   return RetryUnavailable(kRetry, [&] {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
@@ -73,14 +71,13 @@ absl::Status StoreAccess::CheckSameTexts(const Dataset& dataset,
                                          const std::string& known) const {
   v1::GetRequest request;
   *request.mutable_id() = id;
-  const uint64_t step =
-      std::max<uint64_t>(1, dataset.rows.size() / 4096 + 1);
+  const uint64_t step = std::max<uint64_t>(1, dataset.rows.size() / 4096 + 1);
   for (uint64_t i = 0; i < dataset.rows.size(); i += step) {
     request.add_indices(i);
   }
   v1::GetResponse response;
-  const absl::Status status = Call(
-      stub_.get(), &v1::LogitStoreService::Stub::Get, request, &response);
+  const absl::Status status =
+      Call(stub_.get(), &v1::LogitStoreService::Stub::Get, request, &response);
   if (absl::IsNotFound(status)) return absl::OkStatus();  // nothing to lose
   KODISTIL_RETURN_IF_ERROR(status);
   int present = 0;
@@ -149,8 +146,8 @@ absl::StatusOr<v1::MissingResponse> StoreAccess::Missing(
   *request.mutable_id() = id;
   v1::MissingResponse response;
   KODISTIL_RETURN_IF_ERROR(
-      Annotate(Call(stub_.get(), &v1::LogitStoreService::Stub::Missing,
-                    request, &response),
+      Annotate(Call(stub_.get(), &v1::LogitStoreService::Stub::Missing, request,
+                    &response),
                absl::StrCat("logit store ", address_)));
   return response;
 }

@@ -48,8 +48,7 @@ class StoreAccess {
                                      const Dataset& dataset) const;
 
  private:
-  absl::Status CheckSameTexts(const Dataset& dataset,
-                              const v1::LogitSetId& id,
+  absl::Status CheckSameTexts(const Dataset& dataset, const v1::LogitSetId& id,
                               const std::string& known) const;
   absl::StatusOr<v1::RegisterDatasetResponse> Send(
       const Dataset& dataset, const std::string& fingerprint,

@@ -55,8 +55,8 @@ absl::StatusOr<std::pair<std::string, int>> ParseListen(
   if (colon == std::string::npos || colon == 0 ||
       !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
       port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--listen: found '", listen, "', expected host:port"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen: found '", listen, "', expected host:port"));
   }
   return std::make_pair(listen.substr(0, colon), port);
 }
@@ -136,17 +136,16 @@ absl::Status Sweep::Open() {
   advertised_ = options_.advertise.empty() ? host_ : options_.advertise;
   if (options_.workers < 0) options_.workers = Cores();
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
-  options_.work_dir =
-      std::filesystem::canonical(options_.work_dir).string();
+  options_.work_dir = std::filesystem::canonical(options_.work_dir).string();
   auto lock = FileLock::TryAcquire(InWork("coordinator.lock"));
   for (int i = 0; i < 50 && absl::IsUnavailable(lock.status()); ++i) {
     absl::SleepFor(absl::Milliseconds(100));  // a killed one is going away
     lock = FileLock::TryAcquire(InWork("coordinator.lock"));
   }
   if (absl::IsUnavailable(lock.status())) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "another coordinator works in ", options_.work_dir,
-        "; wait for it or give another --work_dir"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("another coordinator works in ", options_.work_dir,
+                     "; wait for it or give another --work_dir"));
   }
   KODISTIL_RETURN_IF_ERROR(lock.status());
   lock_ = *std::move(lock);
@@ -203,9 +202,8 @@ absl::Status Sweep::LoadVocabularies() {
   vocabularies.tokenizer_dir = options_.tokenizer_dir;
   vocabularies.keep_dir = InWork("tokenizer");
   for (const uint32_t size : spec_.vocab_size()) {
-    KODISTIL_ASSIGN_OR_RETURN(
-        const std::string vocab,
-        FindOrTrainVocab(vocabularies, dataset_, size));
+    KODISTIL_ASSIGN_OR_RETURN(const std::string vocab,
+                              FindOrTrainVocab(vocabularies, dataset_, size));
     KODISTIL_ASSIGN_OR_RETURN(vocab_digests_[size], artifacts_->Put(vocab));
   }
   return absl::OkStatus();
@@ -292,8 +290,7 @@ absl::StatusOr<std::string> Sweep::StoreAddress() {
 
 absl::Status Sweep::SubmitTrials() {
   for (Trial& trial : trials_) {
-    if (trial.config().teacher().empty() ||
-        ledger_->IsDone(trial.trial_id())) {
+    if (trial.config().teacher().empty() || ledger_->IsDone(trial.trial_id())) {
       continue;
     }
     KODISTIL_ASSIGN_OR_RETURN(const std::string store, StoreAddress());
@@ -313,13 +310,12 @@ absl::Status Sweep::SubmitTrials() {
     KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(
         worker, /*count=*/false, "the coordinator was started again"));
   }
-  Say(absl::StrCat("sweep: ", submitted.done, " of ", trials_.size(),
-                   " cells are done, ",
-                   trials_.size() - submitted.done, " to train",
-                   submitted.retried == 0
-                       ? ""
-                       : absl::StrCat(" (", submitted.retried,
-                                      " of them failed before)")));
+  Say(absl::StrCat(
+      "sweep: ", submitted.done, " of ", trials_.size(), " cells are done, ",
+      trials_.size() - submitted.done, " to train",
+      submitted.retried == 0
+          ? ""
+          : absl::StrCat(" (", submitted.retried, " of them failed before)")));
   return absl::OkStatus();
 }
 
@@ -341,11 +337,12 @@ absl::Status Sweep::TrainStudents() {
   KODISTIL_ASSIGN_OR_RETURN(
       const std::unique_ptr<Server> server,
       Server::Start(server_options, {&service, &artifact_service}));
-  KODISTIL_RETURN_IF_ERROR(WritePortFile(InWork("run/coordinator.port"),
-                                         server->port()));
+  KODISTIL_RETURN_IF_ERROR(
+      WritePortFile(InWork("run/coordinator.port"), server->port()));
   service.StartLeasing();
   if (!options_.listen.empty()) {
-    Say(absl::StrCat("sweep: workers elsewhere join with `bazel run "
+    Say(
+        absl::StrCat("sweep: workers elsewhere join with `bazel run "
                      "//student_trainer -- --coordinator=",
                      advertised_, ":", server->port(), "`"));
   }
@@ -368,8 +365,7 @@ absl::Status Sweep::TrainStudents() {
 }
 
 absl::Status Sweep::Supervise(Server* server, SweepProgress* progress) {
-  const auto died = [this](const std::string& name,
-                           const std::string& reason) {
+  const auto died = [this](const std::string& name, const std::string& reason) {
     const absl::Status released =
         ledger_->ReleaseWorker(name, /*count=*/true, reason);
     LOG_IF(ERROR, !released.ok()) << released;
@@ -382,14 +378,14 @@ absl::Status Sweep::Supervise(Server* server, SweepProgress* progress) {
     version = ledger_->WaitForChange(version, absl::Milliseconds(100));
     const std::vector<Trial> trials = ledger_->Trials();
     progress->Show(trials);
-    const int failed = std::count_if(
-        trials.begin(), trials.end(), [](const Trial& trial) {
+    const int failed =
+        std::count_if(trials.begin(), trials.end(), [](const Trial& trial) {
           return trial.state() == Trial::STATE_FAILED;
         });
     if (options_.max_failed >= 0 && failed > options_.max_failed) {
       return absl::AbortedError(absl::StrCat(
-          failed, " cells have failed, more than --max_failed=",
-          options_.max_failed));
+          failed,
+          " cells have failed, more than --max_failed=", options_.max_failed));
     }
   }
   return absl::OkStatus();
@@ -403,8 +399,7 @@ absl::Status Sweep::SaveStudents() {
     for (const auto& [name, digest] : trial.result().files()) {
       const std::string path = JoinPath(folder, name);
       if (FileExists(path)) continue;
-      KODISTIL_ASSIGN_OR_RETURN(const MappedFile file,
-                                artifacts_->Get(digest));
+      KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
       KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));
     }
   }

@@ -67,10 +67,10 @@ struct SweepOutcome {
 absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
                                       const std::function<bool()>& stopped);
 
-// What the command line does: RunSweep until SIGINT or SIGTERM, then the table on
-// stdout as `output` ("table", "json", "csv" or "markdown") and a closing line on
-// stderr. Returns the exit code: 0, 1 when a cell has failed, 2 for wrong
-// options, 130 when it was stopped. Call BlockStopSignals first.
+// What the command line does: RunSweep until SIGINT or SIGTERM, then the table
+// on stdout as `output` ("table", "json", "csv" or "markdown") and a closing
+// line on stderr. Returns the exit code: 0, 1 when a cell has failed, 2 for
+// wrong options, 130 when it was stopped. Call BlockStopSignals first.
 int RunSweepCommand(const SweepOptions& options, const std::string& output);
 
 }  // namespace kodistil

@@ -20,9 +20,8 @@ absl::StatusOr<std::string> Render(const SweepResults& results,
   if (output == "csv") return ResultsTable(results).ToCsv();
   if (output == "markdown") return ResultsTable(results).ToMarkdown();
   if (output == "table") return ResultsTable(results).ToText();
-  return absl::InvalidArgumentError(
-      absl::StrCat("--output: found '", output,
-                   "', expected table, json, csv or markdown"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--output: found '", output, "', expected table, json, csv or markdown"));
 }
 
 }  // namespace

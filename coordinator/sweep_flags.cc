@@ -79,8 +79,8 @@ absl::Status ApplySweepValues(
       KODISTIL_RETURN_IF_ERROR(SetField(field, value, spec));
       continue;
     }
-    for (const std::string item : absl::StrSplit(value, ',')) {
-      KODISTIL_RETURN_IF_ERROR(SetField(field, item, spec));
+    for (const absl::string_view item : absl::StrSplit(value, ',')) {
+      KODISTIL_RETURN_IF_ERROR(SetField(field, std::string(item), spec));
     }
   }
   return absl::OkStatus();

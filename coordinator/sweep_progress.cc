@@ -18,9 +18,8 @@ bool Ended(const Trial& trial) {
 std::string EndedText(const Trial& trial) {
   const std::string name = CellName(trial.config());
   if (trial.state() != Trial::STATE_DONE) {
-    return absl::StrCat(name, ": ",
-                        Trial::State_Name(trial.state()).substr(6), " (",
-                        trial.reason(), ")");
+    return absl::StrCat(name, ": ", Trial::State_Name(trial.state()).substr(6),
+                        " (", trial.reason(), ")");
   }
   const v1::TrialResult& result = trial.result();
   return absl::StrFormat(
@@ -58,8 +57,7 @@ int SweepProgress::Finish(const std::vector<Trial>& trials) {
   PrintEnded(trials);
   line_.Finish(absl::StrCat(
       "sweep: ", ended_.size(), " of ", trials.size(), " cells ended, ",
-      trained_, " of them trained now, in ",
-      ClockText(absl::Now() - start_)));
+      trained_, " of them trained now, in ", ClockText(absl::Now() - start_)));
   return trained_;
 }
 

@@ -47,8 +47,8 @@ TeacherStage::TeacherStage(Context context, std::string teacher)
     : context_(std::move(context)), teacher_(std::move(teacher)) {
   const std::string& work_dir = context_.options->work_dir;
   if (teacher_ == kEmbedded) {
-    folder_ = JoinPath(
-        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name));
+    folder_ = JoinPath(work_dir,
+                       absl::StrCat("teachers/ngram-", context_.dataset->name));
   } else if (!Remote()) {
     folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
     if (folder_.back() == '/') folder_.pop_back();
@@ -84,9 +84,9 @@ absl::Status TeacherStage::Prepare() {
     KODISTIL_RETURN_IF_ERROR(TrainEmbedded());
   }
   if (!FileExists(JoinPath(folder_, "config.json"))) {
-    return absl::NotFoundError(absl::StrCat(
-        "teacher ", teacher_, ": found no config.json in ", folder_,
-        ", expected a model's folder or 'ngram'"));
+    return absl::NotFoundError(
+        absl::StrCat("teacher ", teacher_, ": found no config.json in ",
+                     folder_, ", expected a model's folder or 'ngram'"));
   }
   KODISTIL_ASSIGN_OR_RETURN(const std::string signature,
                             FolderSignature(folder_));
@@ -129,19 +129,17 @@ absl::Status TeacherStage::Describe() {
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
                             ResolveTargets(servers));
-  const auto stub =
-      v1::TeacherService::NewStub(NewChannel(addresses.front()));
+  const auto stub = v1::TeacherService::NewStub(NewChannel(addresses.front()));
   v1::DescribeModelResponse model;
   KODISTIL_RETURN_IF_ERROR(Annotate(
-      RetryUnavailable(
-          absl::Seconds(30),
-          [&] {
-            grpc::ClientContext context;
-            context.set_deadline(
-                absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
-            return FromGrpcStatus(stub->DescribeModel(
-                &context, v1::DescribeModelRequest(), &model));
-          }),
+      RetryUnavailable(absl::Seconds(30),
+                       [&] {
+                         grpc::ClientContext context;
+                         context.set_deadline(absl::ToChronoTime(
+                             absl::Now() + absl::Seconds(30)));
+                         return FromGrpcStatus(stub->DescribeModel(
+                             &context, v1::DescribeModelRequest(), &model));
+                       }),
       absl::StrCat("teacher ", addresses.front())));
   if (model.teacher_fingerprint() != record_.fingerprint) {
     const double train_seconds = record_.train_seconds;
@@ -195,24 +193,22 @@ absl::Status TeacherStage::Label() {
 
 absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
-  KODISTIL_ASSIGN_OR_RETURN(
-      const StoreAccess::Registration registration,
-      StoreAccess(store_address)
-          .Register(dataset, SetId(record_, dataset),
-                    context_.options->replace_dataset));
+  KODISTIL_ASSIGN_OR_RETURN(const StoreAccess::Registration registration,
+                            StoreAccess(store_address)
+                                .Register(dataset, SetId(record_, dataset),
+                                          context_.options->replace_dataset));
   if (registration.known) {
-    Say(absl::StrCat(
-        "dataset: ", dataset.name,
-        " is not what the store holds under this name; ",
-        WithCommas(registration.changed_count), " of ",
-        WithCommas(dataset.rows.size()), " texts changed",
-        registration.changed_count == 0
-            ? ""
-            : absl::StrCat(" (rows ",
-                           FirstOf(registration.changed,
-                                   registration.changed_count),
-                           "); those alone are labelled again"),
-        ". Trials of the earlier dataset are not used."));
+    Say(absl::StrCat("dataset: ", dataset.name,
+                     " is not what the store holds under this name; ",
+                     WithCommas(registration.changed_count), " of ",
+                     WithCommas(dataset.rows.size()), " texts changed",
+                     registration.changed_count == 0
+                         ? ""
+                         : absl::StrCat(" (rows ",
+                                        FirstOf(registration.changed,
+                                                registration.changed_count),
+                                        "); those alone are labelled again"),
+                     ". Trials of the earlier dataset are not used."));
   }
   return absl::OkStatus();
 }

@@ -31,12 +31,13 @@ class TeacherStage {
     std::function<absl::StatusOr<std::string>()> store;
   };
 
-  // `teacher`: "ngram", a model's folder, or empty for context.options->teachers.
+  // `teacher`: "ngram", a model's folder, or empty for
+  // context.options->teachers.
   TeacherStage(Context context, std::string teacher);
 
   // Trains the embedded teacher where there is none yet, and finds out the
-  // teacher's fingerprint: from the record of an earlier run when its folder has
-  // not changed since, else by asking a server of it.
+  // teacher's fingerprint: from the record of an earlier run when its folder
+  // has not changed since, else by asking a server of it.
   absl::Status Prepare();
 
   // Registers the dataset and labels what is missing, then counts the teacher's

@@ -32,8 +32,7 @@ absl::StatusOr<std::string> Train(const VocabularyOptions& options,
 }  // namespace
 
 absl::StatusOr<std::string> FindOrTrainVocab(const VocabularyOptions& options,
-                                             const Dataset& dataset,
-                                             int size) {
+                                             const Dataset& dataset, int size) {
   const std::string file = absl::StrCat("vocab_size_", size, "/vocab.txt");
   if (!options.tokenizer_dir.empty()) {
     const std::string path = JoinPath(options.tokenizer_dir, file);
@@ -45,10 +44,10 @@ absl::StatusOr<std::string> FindOrTrainVocab(const VocabularyOptions& options,
     }
     return vocab;
   }
-  const std::string path = JoinPath(
-      options.keep_dir,
-      absl::StrCat(dataset.name, "-", dataset.Fingerprint().substr(0, 16), "/",
-                   file));
+  const std::string path =
+      JoinPath(options.keep_dir,
+               absl::StrCat(dataset.name, "-",
+                            dataset.Fingerprint().substr(0, 16), "/", file));
   if (FileExists(path)) return ReadFile(path);
   KODISTIL_ASSIGN_OR_RETURN(std::string vocab, Train(options, dataset, size));
   KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, vocab));
