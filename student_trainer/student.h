@@ -1,5 +1,5 @@
-// The student network's plain side: its shape, its weights by name, its folder on
-// disk. No LibTorch here.
+// The student network's plain side: its shape, its weights by name, its folder
+// on disk. No LibTorch here.
 
 #ifndef KODISTIL_STUDENT_TRAINER_STUDENT_H_
 #define KODISTIL_STUDENT_TRAINER_STUDENT_H_

@@ -1,0 +1,293 @@
+#include "student_trainer/training_loop.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/testing.h"
+#include "student_trainer/checkpoint.h"
+
+namespace kodistil {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kVocab = 40;
+
+// Rows whose label is whether token 10 is among them, with the teacher's
+// logits: 320 to train on, 40 to validate, 40 to test.
+struct Data {
+  std::vector<std::vector<uint16_t>> tokens;
+  std::vector<int> labels;
+  std::vector<Split> splits;
+  std::vector<std::vector<float>> logits;
+
+  Data() {
+    Pcg32 random(5);
+    for (int row = 0; row < 400; ++row) {
+      std::vector<uint16_t> ids = {2};
+      const int length = 1 + random.Below(8);
+      for (int i = 0; i < length; ++i) ids.push_back(11 + random.Below(29));
+      const int label = random.Below(2);
+      if (label == 1) ids[1 + random.Below(length)] = 10;
+      ids.push_back(3);
+      tokens.push_back(ids);
+      labels.push_back(label);
+      splits.push_back(row < 320   ? Split::kTrain
+                       : row < 360 ? Split::kValid
+                                   : Split::kTest);
+      const float margin = label == 1 ? 2.0f : -2.0f;
+      logits.push_back({-margin, margin});
+    }
+  }
+
+  TrainingRows Rows(bool teacher = true) const {
+    TrainingRows rows;
+    rows.row_count = tokens.size();
+    rows.tokens = [this](uint32_t row) {
+      return absl::Span<const uint16_t>(tokens[row]);
+    };
+    rows.label = [this](uint32_t row) { return labels[row]; };
+    rows.split = [this](uint32_t row) { return splits[row]; };
+    if (teacher) {
+      rows.logits = [this](uint32_t row) {
+        return absl::Span<const float>(logits[row]);
+      };
+    }
+    return rows;
+  }
+};
+
+TrainOptions Options() {
+  TrainOptions options;
+  v1::StudentConfig& config = options.config;
+  config.set_vocab_size(kVocab);
+  config.set_batch_size(16);
+  config.set_hidden_dim(8);
+  config.set_embedding_dim(6);
+  config.set_loss_rate(0.1);
+  config.set_temperature(2);
+  config.set_train_epoch(3);
+  config.set_loss_option("kl_div");
+  config.set_lr(0.02);
+  config.set_scheduler_type("StepLR");
+  config.set_step_size(2);
+  config.set_gamma(0.7);
+  config.set_dropout(0.1);
+  config.set_lstm_num_layers(1);
+  config.set_seed(9);
+  config.set_max_length(64);
+  config.set_select("best");
+  return options;
+}
+
+bool GoOn(const TrainProgress&) { return true; }
+
+// What must be equal across a resume: all but times.
+std::string WithoutTimes(v1::TrialResult result) {
+  result.clear_train_seconds();
+  result.clear_train_rows_per_second();
+  for (auto& report : *result.mutable_history()) report.clear_seconds();
+  return result.DebugString();
+}
+
+TEST(TrainingLoopTest, EveryLossLearnsTheRule) {
+  const Data data;
+  for (const char* loss : {"kl_div", "mse", "ce"}) {
+    TrainOptions options = Options();
+    options.config.set_loss_option(loss);
+    options.config.set_train_epoch(8);
+    ASSERT_OK_AND_ASSIGN(const TrainOutcome outcome,
+                         TrainOnRows(options, data.Rows(), GoOn));
+    const v1::TrialResult& result = outcome.result;
+    EXPECT_EQ(result.total(), 40u);
+    EXPECT_GE(result.correct(), 36u) << loss;
+    EXPECT_EQ(result.epochs(), 8u);
+    ASSERT_EQ(result.history_size(), 8);
+    EXPECT_LT(result.history(7).train_loss(), result.history(0).train_loss());
+    EXPECT_GT(result.train_seconds(), 0);
+    EXPECT_GT(result.train_rows_per_second(), 0);
+    EXPECT_EQ(result.parameters(),
+              static_cast<uint64_t>(ShapeOf(options.config, 2).Parameters()));
+    EXPECT_NEAR(result.history(7).learning_rate(), 0.02 * 0.343, 1e-12);
+    EXPECT_EQ(result.history(0).soft_loss() > 0, loss != std::string("ce"));
+    EXPECT_GT(result.history(0).hard_loss(), 0);
+  }
+}
+
+TEST(TrainingLoopTest, BestEpochIsTheFirstWithTheHighestValidAccuracy) {
+  const Data data;
+  TrainOptions options = Options();
+  options.config.set_train_epoch(6);
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome best,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  uint32_t expected = 1;
+  for (const auto& report : best.result.history()) {
+    if (report.valid_accuracy() >
+        best.result.history(expected - 1).valid_accuracy()) {
+      expected = report.epoch();
+    }
+  }
+  EXPECT_EQ(best.result.selected_epoch(), expected);
+  // Stopping there gives the same weights.
+  options.config.set_train_epoch(expected);
+  options.config.set_select("last");
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome last,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  EXPECT_EQ(last.result.selected_epoch(), expected);
+  EXPECT_EQ(last.weights, best.weights);
+}
+
+TEST(TrainingLoopTest, ResumedRunEqualsAnUndisturbedOne) {
+  const Data data;
+  TrainOptions options = Options();
+  options.checkpoint_dir = NewTestDir();
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome whole,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  // Stopped after epoch 1, then in the middle of epoch 2, then run to the end.
+  options.checkpoint_dir = NewTestDir();
+  EXPECT_THAT(TrainOnRows(options, data.Rows(),
+                          [](const TrainProgress& progress) {
+                            return progress.finished == nullptr;
+                          })
+                  .status(),
+              StatusIs(absl::StatusCode::kCancelled, HasSubstr("epoch 1")));
+  int first_epoch = 0;
+  EXPECT_THAT(
+      TrainOnRows(options, data.Rows(),
+                  [&](const TrainProgress& progress) {
+                    first_epoch = progress.epoch;
+                    return false;
+                  })
+          .status(),
+      StatusIs(absl::StatusCode::kCancelled, HasSubstr("in epoch 2, step")));
+  EXPECT_EQ(first_epoch, 2);
+  std::vector<int> epochs;
+  ASSERT_OK_AND_ASSIGN(
+      const TrainOutcome resumed,
+      TrainOnRows(options, data.Rows(), [&](const TrainProgress& progress) {
+        if (progress.finished != nullptr) epochs.push_back(progress.epoch);
+        return true;
+      }));
+  EXPECT_EQ(epochs, std::vector<int>({2, 3}));
+  EXPECT_EQ(resumed.weights, whole.weights);
+  EXPECT_EQ(WithoutTimes(resumed.result), WithoutTimes(whole.result));
+}
+
+TEST(TrainingLoopTest, CheckpointOfAnotherRunOrDamagedIsIgnored) {
+  Data data;
+  TrainOptions options = Options();
+  options.config.set_train_epoch(2);
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome expected,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  options.checkpoint_dir = NewTestDir();
+  const auto epochs_run = [&](const TrainOptions& used) {
+    int epochs = 0;
+    const auto outcome =
+        TrainOnRows(used, data.Rows(), [&](const TrainProgress& progress) {
+          epochs += progress.finished != nullptr;
+          return true;
+        });
+    EXPECT_OK(outcome);
+    return epochs;
+  };
+  TrainOptions other = options;
+  other.config.set_temperature(1);
+  EXPECT_EQ(epochs_run(other), 2);
+  EXPECT_EQ(epochs_run(other), 0);  // complete: only tested
+  EXPECT_EQ(epochs_run(options), 2);
+  const std::string path = CheckpointPath(options.checkpoint_dir);
+  ASSERT_OK_AND_ASSIGN(std::string bytes, ReadFile(path));
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_OK(WriteFileAtomically(path, bytes));
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome anew,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  EXPECT_EQ(anew.weights, expected.weights);
+  // Other logits are another teacher.
+  data.logits[0][0] += 1;
+  EXPECT_EQ(epochs_run(options), 2);
+}
+
+TEST(TrainingLoopTest, RowsWithoutLabelTrainTheSoftTermAlone) {
+  Data data;
+  for (int row = 0; row < 320; ++row) data.labels[row] = kNoLabel;
+  TrainOptions options = Options();
+  options.config.set_train_epoch(8);
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome outcome,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  EXPECT_EQ(outcome.result.history(0).hard_loss(), 0);
+  EXPECT_GE(outcome.result.correct(), 36u);
+  options.config.set_loss_option("ce");
+  EXPECT_THAT(TrainOnRows(options, data.Rows(), GoOn).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("row 0 of the train split has no label")));
+}
+
+TEST(TrainingLoopTest, LossThatIsNotFiniteNamesEpochAndStep) {
+  Data data;
+  data.logits[0][0] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(TrainOnRows(Options(), data.Rows(), GoOn).status(),
+              StatusIs(absl::StatusCode::kOutOfRange,
+                       HasSubstr("not finite at epoch 1, step ")));
+}
+
+TEST(TrainingLoopTest, BadInputIsInvalidAndNamed) {
+  const auto status = [](const TrainOptions& options, const Data& data,
+                         bool teacher = true) {
+    return TrainOnRows(options, data.Rows(teacher), GoOn).status();
+  };
+  const auto invalid = [](const char* message) {
+    return StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message));
+  };
+  TrainOptions options = Options();
+  options.config.set_select("middle");
+  EXPECT_THAT(status(options, Data()), invalid("expected best or last"));
+  options = Options();
+  options.config.set_dropout(1);
+  EXPECT_THAT(status(options, Data()), invalid("dropout is 1"));
+  options = Options();
+  options.config.set_batch_size(0);
+  EXPECT_THAT(status(options, Data()), invalid("batch_size is 0"));
+  EXPECT_THAT(status(Options(), Data(), /*teacher=*/false),
+              invalid("no teacher logits"));
+  Data data;
+  data.tokens[7][1] = kVocab;
+  EXPECT_THAT(status(Options(), data), invalid("row 7 has token 40"));
+  data = Data();
+  data.labels[8] = 2;
+  EXPECT_THAT(status(Options(), data), invalid("row 8 has label 2"));
+  data = Data();
+  for (Split& split : data.splits) split = Split::kTest;
+  EXPECT_THAT(status(Options(), data), invalid("no rows in its train split"));
+}
+
+TEST(TrainingLoopTest, EvaluationCountsRowsAsTheFinalTestDoes) {
+  const Data data;
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome outcome,
+                       TrainOnRows(Options(), data.Rows(), GoOn));
+  std::vector<uint32_t> test;
+  for (uint32_t row = 360; row < 400; ++row) test.push_back(row);
+  const StudentShape shape = ShapeOf(Options().config, 2);
+  ASSERT_OK_AND_ASSIGN(
+      const Evaluation evaluation,
+      EvaluateOnRows(shape, outcome.weights, data.Rows(), test, 1));
+  EXPECT_EQ(evaluation.correct, outcome.result.correct());
+  EXPECT_EQ(evaluation.total, 40u);
+  EXPECT_EQ(evaluation.loss, outcome.result.test_loss());
+  EXPECT_GT(evaluation.rows_per_second, 0);
+}
+
+TEST(TrainingLoopTest, EvaluationOfARowWithoutLabelIsInvalid) {
+  Data data;
+  data.labels[3] = kNoLabel;
+  const TrainOutcome outcome = *TrainOnRows(Options(), data.Rows(), GoOn);
+  EXPECT_THAT(EvaluateOnRows(ShapeOf(Options().config, 2), outcome.weights,
+                             data.Rows(), {1, 3}, 1)
+                  .status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("row 3 has no label")));
+}
+
+}  // namespace
+}  // namespace kodistil
