@@ -77,6 +77,12 @@ absl::StatusOr<v1::RegisterDatasetResponse> LogitStoreClient::RegisterDataset(
 
 absl::StatusOr<v1::RegisterDatasetResponse> LogitStoreClient::RegisterDataset(
     const DatasetRegistration& registration, const RowSource& next) {
+  // Most often the store has the rows: no need to send any.
+  const absl::StatusOr<v1::DescribeDatasetResponse> held =
+      DescribeDataset(registration.name);
+  if (held.ok() && held->dataset_fingerprint() == registration.fingerprint) {
+    return v1::RegisterDatasetResponse();
+  }
   grpc::ClientContext context;
   SetDeadline(options_.bulk_timeout, &context);
   v1::RegisterDatasetResponse response;
@@ -87,8 +93,8 @@ absl::StatusOr<v1::RegisterDatasetResponse> LogitStoreClient::RegisterDataset(
   request.set_row_count(registration.row_count);
   request.set_expected_fingerprint(registration.expected_fingerprint);
   absl::StatusOr<bool> more = true;
-  // The first message has no rows: most often the store has them all. A failed
-  // Write means that the store has answered.
+  // The first message has no rows: the store may refuse. A failed Write means
+  // that it has answered.
   while (*more && writer->Write(request)) {
     request.Clear();
     for (size_t bytes = 0; bytes < kRegisterBytes;) {

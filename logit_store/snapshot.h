@@ -14,7 +14,7 @@
 namespace kodistil {
 
 struct SnapshotSource {
-  std::string address;  // host:port of the logit store
+  std::string address;  // host:port of the logit store; not part of the digest
   std::string teacher_fingerprint;
   std::string dataset;              // name in the store
   std::string dataset_fingerprint;  // what the caller's dataset has
@@ -30,6 +30,11 @@ class LogitSnapshot {
   static absl::StatusOr<LogitSnapshot> OpenOrFetch(
       const std::string& cache_dir, const SnapshotSource& source);
 
+  // Opens the file of `source` at `path`. NOT_FOUND, DATA_LOSS for a file that
+  // is damaged or of another source, FAILED_PRECONDITION for a newer version.
+  static absl::StatusOr<LogitSnapshot> Open(const std::string& path,
+                                            const SnapshotSource& source);
+
   uint32_t row_count() const { return row_count_; }
   uint32_t num_classes() const { return num_classes_; }
   // Logits of row `index`: float32 [num_classes].
@@ -43,6 +48,15 @@ class LogitSnapshot {
   uint32_t num_classes_ = 0;
   const float* logits_ = nullptr;  // [row_count, num_classes]
 };
+
+// Where OpenOrFetch keeps the snapshot of `source`.
+std::string SnapshotPath(const std::string& cache_dir,
+                         const SnapshotSource& source);
+
+// Writes a snapshot atomically. logits: [rows, num_classes].
+absl::Status WriteSnapshot(const std::string& path,
+                           const SnapshotSource& source, uint32_t num_classes,
+                           absl::Span<const float> logits);
 
 }  // namespace kodistil
 
