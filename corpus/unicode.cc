@@ -98,16 +98,6 @@ void AppendUtf8(char32_t c, std::string* out) {
   out->append(buffer, length);
 }
 
-bool IsValidUtf8(absl::string_view text) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-  for (size_t pos = 0; pos < text.size();) {
-    UChar32 c;
-    U8_NEXT(bytes, pos, text.size(), c);
-    if (c < 0) return false;
-  }
-  return true;
-}
-
 void AppendLowerCase(char32_t c, std::u32string* out) {
   if (c == kCapitalIWithDot) {
     out->push_back('i');

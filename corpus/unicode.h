@@ -22,8 +22,6 @@ char32_t NextCodePoint(absl::string_view text, size_t* pos);
 
 void AppendUtf8(char32_t c, std::string* out);
 
-bool IsValidUtf8(absl::string_view text);
-
 // Lower-cases one code point, without context: a capital sigma at the end of a
 // word becomes U+03C3. Only U+0130 gives two code points.
 void AppendLowerCase(char32_t c, std::u32string* out);

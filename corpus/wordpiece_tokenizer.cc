@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "corpus/utf8.h"
 
 namespace kodistil {
 namespace {
@@ -52,7 +53,7 @@ absl::Status Vocab::Parse(const std::string& source) {
     absl::string_view piece = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     absl::ConsumeSuffix(&piece, "\r");
-    if (!IsValidUtf8(piece)) {
+    if (WellFormedUtf8Prefix(piece) < piece.size()) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s:%d: found a piece that is not UTF-8, expected "
                           "one UTF-8 piece a line",
