@@ -1,0 +1,43 @@
+#include "teacher_service/torch_device.h"
+
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <torch/cuda.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace kodistil {
+
+absl::StatusOr<std::string> ResolveTorchDevice(const std::string& device) {
+  if (device == "cpu") return device;
+  const int present = static_cast<int>(torch::cuda::device_count());
+  if (device == "auto") return std::string(present > 0 ? "cuda:0" : "cpu");
+  absl::string_view number = device;
+  int index = 0;
+  if (device != "cuda" && (!absl::ConsumePrefix(&number, "cuda:") ||
+                           !absl::SimpleAtoi(number, &index) || index < 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device \"", device, "\", expected auto, cpu or cuda:N"));
+  }
+  if (index >= present) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "device ", device, ": LibTorch finds ", present, " CUDA devices",
+        present == 0 ? " (Debian's LibTorch has no CUDA; set "
+                       "LIBTORCH_HOME to one that has)"
+                     : ""));
+  }
+  return absl::StrCat("cuda:", index);
+}
+
+void SetTorchThreads(int threads) {
+  if (threads <= 0) return;
+  at::set_num_threads(threads);
+  // OpenBLAS with its own threads does not follow LibTorch's setting.
+  using SetThreads = void (*)(int);
+  void* const function = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
+  if (function != nullptr) reinterpret_cast<SetThreads>(function)(threads);
+}
+
+}  // namespace kodistil
