@@ -1,0 +1,168 @@
+#include "coordinator/coordinator_service.h"
+
+#include "absl/time/clock.h"
+#include "base/files.h"
+#include "base/grpc_bridge.h"
+#include "base/server.h"
+#include "base/testing.h"
+
+namespace kodistil {
+namespace {
+
+using ::testing::HasSubstr;
+using Stub = v1::CoordinatorService::Stub;
+
+// A served coordinator over a ledger in a new folder.
+class CoordinatorServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string folder = NewTestDir();
+    auto ledger =
+        Ledger::Open(JoinPath(folder, "ledger"), {}, absl::Now());
+    ASSERT_OK(ledger);
+    ledger_ = *std::move(ledger);
+    auto artifacts = ArtifactStore::Open(JoinPath(folder, "artifacts"));
+    ASSERT_OK(artifacts);
+    artifacts_ = std::make_unique<ArtifactStore>(*std::move(artifacts));
+    service_ = std::make_unique<CoordinatorServiceImpl>(
+        CoordinatorServiceOptions(), ledger_.get(), artifacts_.get());
+    auto server = Server::Start(ServerOptions(), {service_.get()});
+    ASSERT_OK(server);
+    server_ = *std::move(server);
+    stub_ = v1::CoordinatorService::NewStub(NewChannel(server_->address()));
+    v1::Trial trial;
+    trial.set_trial_id("abc");
+    ASSERT_OK(ledger_->Submit({trial}));
+  }
+
+  void TearDown() override {
+    service_->CloseWatches();
+    server_->Shutdown();
+  }
+
+  template <typename Request, typename Response>
+  absl::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+                    const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+    return FromGrpcStatus((stub_.get()->*method)(&context, request, response));
+  }
+
+  void Register() {
+    v1::RegisterRequest request;
+    request.set_worker("w");
+    v1::RegisterResponse response;
+    ASSERT_OK(Call(&Stub::Register, request, &response));
+    EXPECT_EQ(response.worker_id(), "w");
+    EXPECT_GT(response.lease_ms(), 2 * response.heartbeat_ms());
+  }
+
+  v1::LeaseTrialResponse Lease() {
+    v1::LeaseTrialRequest request;
+    request.set_worker_id("w");
+    v1::LeaseTrialResponse response;
+    EXPECT_OK(Call(&Stub::LeaseTrial, request, &response));
+    return response;
+  }
+
+  absl::Status Complete(uint32_t attempt, const std::string& digest) {
+    v1::CompleteRequest request;
+    request.set_worker_id("w");
+    request.set_trial_id("abc");
+    request.set_attempt(attempt);
+    request.mutable_result()->set_correct(1);
+    request.mutable_result()->set_total(2);
+    request.mutable_result()->set_parameters(3);
+    (*request.mutable_result()->mutable_files())["config.json"] = digest;
+    v1::CompleteResponse response;
+    return Call(&Stub::Complete, request, &response);
+  }
+
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  std::unique_ptr<CoordinatorServiceImpl> service_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Stub> stub_;
+};
+
+TEST_F(CoordinatorServiceTest, UnregisteredWorkerIsNotFound) {
+  v1::LeaseTrialRequest request;
+  request.set_worker_id("w");
+  v1::LeaseTrialResponse response;
+  EXPECT_THAT(Call(&Stub::LeaseTrial, request, &response),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("Register")));
+}
+
+TEST_F(CoordinatorServiceTest, WorkersWaitUntilLeasingStarts) {
+  Register();
+  EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_WAIT);
+  service_->StartLeasing();
+  const v1::LeaseTrialResponse leased = Lease();
+  EXPECT_EQ(leased.kind(), v1::LeaseTrialResponse::KIND_TRIAL);
+  EXPECT_EQ(leased.attempt(), 1u);
+  EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_WAIT);
+  service_->FinishLeasing(/*now=*/true);
+  EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_FINISHED);
+}
+
+TEST_F(CoordinatorServiceTest, ResultWithoutItsFilesIsRefused) {
+  Register();
+  service_->StartLeasing();
+  Lease();
+  EXPECT_THAT(
+      Complete(1, std::string(64, 'a')),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("uploaded")));
+  ASSERT_OK_AND_ASSIGN(const std::string digest, artifacts_->Put("{}"));
+  EXPECT_THAT(Complete(2, digest),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("attempt 2")));
+  EXPECT_OK(Complete(1, digest));
+  EXPECT_OK(Complete(1, digest));
+}
+
+TEST_F(CoordinatorServiceTest, HeartbeatOfALostLeaseSaysStop) {
+  Register();
+  service_->StartLeasing();
+  Lease();
+  v1::HeartbeatRequest request;
+  request.set_worker_id("w");
+  request.set_trial_id("abc");
+  request.set_attempt(1);
+  v1::HeartbeatResponse response;
+  ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
+  EXPECT_TRUE(response.go_on());
+  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "gone"));
+  ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
+  EXPECT_FALSE(response.go_on());
+}
+
+TEST_F(CoordinatorServiceTest, WatchEndsWithTheSweep) {
+  Register();
+  service_->StartLeasing();
+  grpc::ClientContext context;
+  const auto reader = stub_->WatchSweep(&context, v1::WatchSweepRequest());
+  v1::WatchSweepResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.trials(0).state(), v1::Trial::STATE_PENDING);
+  Lease();
+  ASSERT_OK_AND_ASSIGN(const std::string digest, artifacts_->Put("{}"));
+  ASSERT_OK(Complete(1, digest));
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(response.trials(0).state(), v1::Trial::STATE_DONE);
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(CoordinatorServiceTest, ExplainSaysWhatATrialWaitsFor) {
+  v1::ExplainRequest request;
+  request.set_trial_id("ab");
+  v1::ExplainResponse response;
+  ASSERT_OK(Call(&Stub::Explain, request, &response));
+  EXPECT_THAT(response.lines(), ::testing::Contains(HasSubstr("waits")));
+  request.set_trial_id("zz");
+  EXPECT_THAT(Call(&Stub::Explain, request, &response),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("zz")));
+}
+
+}  // namespace
+}  // namespace kodistil
