@@ -1,8 +1,6 @@
 #include "teacher_service/batcher.h"
 
 #include <atomic>
-#include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "base/testing.h"
+#include "teacher_service/fake_teacher_model.h"
 
 namespace kodistil {
 namespace {
@@ -190,43 +189,6 @@ TEST(BatcherOptionsTest, BadOptionsAreInvalid) {
   EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
 }
 
-// Logits are [text length, row's own value]; a text "bad" fails its batch,
-// "nan" gives no number. Waits at the gate, if there is one, and counts rows.
-class FakeModel : public TeacherModel {
- public:
-  const TeacherInfo& info() const override { return info_; }
-
-  absl::StatusOr<EncodedInput> Encode(
-      const TeacherInput& input) const override {
-    EncodedInput encoded;
-    encoded.input = input;
-    return encoded;
-  }
-
-  absl::StatusOr<std::vector<float>> Infer(
-      absl::Span<const EncodedInput* const> batch) override {
-    if (!entered.HasBeenNotified()) entered.Notify();
-    if (gate != nullptr) gate->WaitForNotification();
-    std::vector<float> logits;
-    for (const EncodedInput* row : batch) {
-      const std::string& text = row->input.text;
-      if (text == "bad") return absl::InternalError("bad row");
-      ++computed;
-      logits.push_back(text == "nan" ? std::numeric_limits<float>::quiet_NaN()
-                                     : static_cast<float>(text.size()));
-      logits.push_back(std::atof(text.c_str()));
-    }
-    return logits;
-  }
-
-  absl::Notification entered;
-  absl::Notification* gate = nullptr;
-  std::atomic<int> computed{0};
-
- private:
-  TeacherInfo info_;
-};
-
 // Sets of items whose results are collected in order of the items.
 class Results {
  public:
@@ -252,7 +214,7 @@ class Results {
 };
 
 TEST(BatcherTest, EveryRowGetsItsOwnLogits) {
-  FakeModel model;
+  FakeTeacherModel model;
   ASSERT_OK_AND_ASSIGN(auto batcher, Batcher::Create(&model, SmallOptions()));
   Results results(16);
   std::vector<BatchItem> items;
@@ -268,7 +230,7 @@ TEST(BatcherTest, EveryRowGetsItsOwnLogits) {
 }
 
 TEST(BatcherTest, ABadRowFailsAlone) {
-  FakeModel model;
+  FakeTeacherModel model;
   ASSERT_OK_AND_ASSIGN(auto batcher, Batcher::Create(&model, SmallOptions()));
   Results results(4);
   std::vector<BatchItem> items;
@@ -304,7 +266,7 @@ class BusyBatcherTest : public ::testing::Test {
 
   std::atomic<int> now_ms_{0};
   absl::Notification gate_;
-  FakeModel model_;
+  FakeTeacherModel model_;
   Results first_{1};
   std::unique_ptr<Batcher> batcher_;
 };

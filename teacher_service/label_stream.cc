@@ -1,0 +1,276 @@
+#include "teacher_service/label_stream.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/grpc_bridge.h"
+#include "base/status_macros.h"
+#include "corpus/dataset.h"
+
+namespace kodistil {
+namespace {
+
+constexpr int kMaxMessageRows = 4096;
+// Rows that enter the batcher at a time: early ones are computed while later
+// ones are encoded.
+constexpr int kSubmitRows = 256;
+
+int64_t CountCharacters(absl::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
+  });
+}
+
+absl::Status NameRow(const absl::Status& status, uint64_t index) {
+  return absl::Status(status.code(),
+                      absl::StrCat("row ", index, ": ", status.message()));
+}
+
+}  // namespace
+
+absl::Status CheckTeacherText(absl::string_view text,
+                              absl::string_view second_text,
+                              int max_characters) {
+  if (text.empty()) return absl::InvalidArgumentError("the text is empty");
+  for (const absl::string_view part : {text, second_text}) {
+    // Bytes are at least as many as characters.
+    if (part.size() <= static_cast<size_t>(max_characters)) continue;
+    const int64_t characters = CountCharacters(part);
+    if (characters > max_characters) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the text has ", characters, " characters, expected ",
+                       max_characters, " or fewer"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+LabelStream::LabelStream(const LabelEnvironment& environment,
+                         const LabelOptions& options,
+                         std::function<void(LabelStream*)> on_done)
+    : environment_(environment),
+      options_(options),
+      on_done_(std::move(on_done)),
+      shared_(std::make_shared<Shared>()) {
+  thread_ = std::thread(&LabelStream::Run, this);
+  StartRead(&request_);
+}
+
+void LabelStream::Drain() {
+  absl::MutexLock lock(&shared_->mutex);
+  shared_->draining = true;
+  shared_->changed.SignalAll();
+}
+
+void LabelStream::OnReadDone(bool ok) {
+  absl::MutexLock lock(&shared_->mutex);
+  (ok ? has_request_ : reads_ended_) = true;
+  shared_->changed.SignalAll();
+}
+
+void LabelStream::OnWriteDone(bool ok) {
+  absl::MutexLock lock(&shared_->mutex);
+  writing_ = false;
+  if (!ok) shared_->status.Update(absl::CancelledError("the client is gone"));
+  shared_->changed.SignalAll();
+}
+
+void LabelStream::OnCancel() { Fail(absl::CancelledError("cancelled")); }
+
+void LabelStream::OnDone() {
+  // The thread called Finish, which was the last it did.
+  thread_.join();
+  const auto on_done = on_done_;
+  on_done(this);
+  delete this;
+}
+
+void LabelStream::Fail(const absl::Status& status) {
+  shared_->stopped = true;
+  absl::MutexLock lock(&shared_->mutex);
+  shared_->status.Update(status);
+  shared_->changed.SignalAll();
+}
+
+void LabelStream::Run() {
+  const absl::Status status = Work();
+  shared_->stopped = true;
+  Finish(ToGrpcStatus(status));
+}
+
+absl::Status LabelStream::Work() {
+  for (;;) {
+    std::vector<v1::LogitRow> computed;
+    switch (NextStep(&computed)) {
+      case Step::kEnd: {
+        absl::MutexLock lock(&shared_->mutex);
+        KODISTIL_RETURN_IF_ERROR(shared_->status);
+        if (shared_->draining) {
+          return absl::UnavailableError("the server is shutting down");
+        }
+        return absl::OkStatus();
+      }
+      case Step::kStore:
+        KODISTIL_RETURN_IF_ERROR(Store(computed));
+        break;
+      case Step::kSubmit:
+        KODISTIL_RETURN_IF_ERROR(Submit());
+        break;
+      case Step::kAccept:
+        KODISTIL_RETURN_IF_ERROR(Accept());
+        break;
+    }
+  }
+}
+
+bool LabelStream::StoreIsDue(absl::Time now) const {
+  const int computed = static_cast<int>(shared_->computed.size());
+  // Nothing more comes: there is nothing to wait for.
+  const bool all =
+      shared_->computing == 0 &&
+      (shared_->draining || (next_row_ == rows_.size() && !has_request_));
+  return computed >= options_.store_batch_rows ||
+         (computed > 0 &&
+          (all || now >= shared_->first_computed + options_.store_delay));
+}
+
+LabelStream::Step LabelStream::NextStep(std::vector<v1::LogitRow>* computed) {
+  absl::MutexLock lock(&shared_->mutex);
+  for (;;) {
+    if (!shared_->status.ok()) return Step::kEnd;
+    if (StoreIsDue(absl::Now())) {
+      computed->swap(shared_->computed);
+      return Step::kStore;
+    }
+    const int waiting = static_cast<int>(shared_->computed.size());
+    const bool rows_left = next_row_ < rows_.size() && !shared_->draining;
+    if (rows_left &&
+        shared_->computing + waiting < options_.max_rows_in_flight) {
+      return Step::kSubmit;
+    }
+    if (has_request_ && !rows_left && !shared_->draining) return Step::kAccept;
+    const bool idle = shared_->computing + waiting == 0 && !rows_left;
+    if (idle && (shared_->draining || (reads_ended_ && !has_request_))) {
+      return Step::kEnd;
+    }
+    if (waiting == 0) {
+      shared_->changed.Wait(&shared_->mutex);
+    } else {
+      shared_->changed.WaitWithDeadline(
+          &shared_->mutex, shared_->first_computed + options_.store_delay);
+    }
+  }
+}
+
+absl::Status LabelStream::CheckSet() {
+  const std::string& own = environment_.model->info().fingerprint;
+  if (set_.teacher_fingerprint().empty() || set_.dataset().empty()) {
+    return absl::InvalidArgumentError(
+        "the first message of Label names no set: expected its teacher's "
+        "fingerprint and its dataset");
+  }
+  if (set_.teacher_fingerprint() != own) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the set is of teacher ", set_.teacher_fingerprint(),
+                     ", this server's teacher is ", own));
+  }
+  if (environment_.store == nullptr) {
+    return absl::FailedPreconditionError(
+        "this teacher server was started without --logit_store");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LabelStream::Accept() {
+  if (!has_set_) {
+    set_ = request_.set();
+    has_set_ = true;
+    KODISTIL_RETURN_IF_ERROR(CheckSet());
+  }
+  if (request_.rows_size() > kMaxMessageRows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a message has ", request_.rows_size(), " rows, expected ",
+                     kMaxMessageRows, " or fewer"));
+  }
+  rows_.Clear();
+  rows_.Swap(request_.mutable_rows());
+  next_row_ = 0;
+  {
+    absl::MutexLock lock(&shared_->mutex);
+    has_request_ = false;
+  }
+  StartRead(&request_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BatchItem> LabelStream::MakeItem(
+    const v1::DatasetRow& row) const {
+  KODISTIL_RETURN_IF_ERROR(CheckTeacherText(row.text(), row.second_text(),
+                                            options_.max_text_characters));
+  BatchItem item;
+  KODISTIL_ASSIGN_OR_RETURN(
+      item.input, environment_.model->Encode({row.text(), row.second_text()}));
+  item.lane = Lane::kBulk;
+  item.cancelled = [shared = shared_] {
+    return shared->stopped || shared->draining;
+  };
+  item.done = [shared = shared_, index = row.index(),
+               hash = TextHash(row.text(), row.second_text())](
+                  absl::StatusOr<std::vector<float>> logits) {
+    absl::MutexLock lock(&shared->mutex);
+    --shared->computing;
+    if (absl::IsCancelled(logits.status()) && shared->draining) {
+      // Never acknowledged, so that the client gives it to another server.
+    } else if (!logits.ok()) {
+      shared->status.Update(NameRow(logits.status(), index));
+    } else {
+      if (shared->computed.empty()) shared->first_computed = absl::Now();
+      v1::LogitRow& computed = shared->computed.emplace_back();
+      computed.set_index(index);
+      computed.set_text_hash(hash);
+      computed.mutable_logits()->Add(logits->begin(), logits->end());
+    }
+    shared->changed.SignalAll();
+  };
+  return item;
+}
+
+absl::Status LabelStream::Submit() {
+  std::vector<BatchItem> items;
+  int room = 0;
+  {
+    absl::MutexLock lock(&shared_->mutex);
+    room = options_.max_rows_in_flight - shared_->computing -
+           static_cast<int>(shared_->computed.size());
+  }
+  const int end =
+      std::min<int>(rows_.size(), next_row_ + std::min(room, kSubmitRows));
+  for (; next_row_ < end; ++next_row_) {
+    absl::StatusOr<BatchItem> item = MakeItem(rows_[next_row_]);
+    if (!item.ok()) return NameRow(item.status(), rows_[next_row_].index());
+    items.push_back(*std::move(item));
+  }
+  {
+    absl::MutexLock lock(&shared_->mutex);
+    shared_->computing += static_cast<int>(items.size());
+  }
+  return environment_.batcher->Submit(std::move(items));
+}
+
+absl::Status LabelStream::Store(absl::Span<const v1::LogitRow> rows) {
+  KODISTIL_RETURN_IF_ERROR(environment_.store->Put(set_, rows));
+  response_.Clear();
+  for (const v1::LogitRow& row : rows) response_.add_indices(row.index());
+  {
+    absl::MutexLock lock(&shared_->mutex);
+    KODISTIL_RETURN_IF_ERROR(shared_->status);
+    writing_ = true;
+  }
+  StartWrite(&response_);
+  absl::MutexLock lock(&shared_->mutex);
+  while (writing_) shared_->changed.Wait(&shared_->mutex);
+  return shared_->status;
+}
+
+}  // namespace kodistil
