@@ -208,6 +208,7 @@ absl::Status TrainingRun::ResumeOrInitialize() {
                               found->adam_square, found->adam_steps});
       if (set.ok()) {
         state_ = *std::move(found);
+        LOG(INFO) << "resumed after epoch " << state_.result.epochs();
         return absl::OkStatus();
       }
       found = set;
