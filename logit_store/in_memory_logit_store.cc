@@ -65,6 +65,22 @@ absl::StatusOr<v1::DescribeDatasetResponse> InMemoryLogitStore::DescribeDataset(
   return found->second.registered.info;
 }
 
+absl::Status InMemoryLogitStore::ScanDataset(const std::string& name,
+                                             uint64_t begin, uint64_t end,
+                                             const TextVisitor& visit) const {
+  std::vector<v1::DatasetRow> rows;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = datasets_.find(name);
+    if (found == datasets_.end()) return NoSuchDataset(name);
+    rows = found->second.rows;
+  }
+  for (uint64_t i = begin; i < end && i < rows.size(); ++i) {
+    KODISTIL_RETURN_IF_ERROR(visit(rows[i]));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::LogitSetManifest> InMemoryLogitStore::CreateSet(
     const v1::LogitSetManifest& manifest) {
   const v1::LogitSetId& id = manifest.id();

@@ -22,6 +22,9 @@ class InMemoryLogitStore final : public LogitStore {
       const DatasetRegistration& registration, const RowSource& next) override;
   absl::StatusOr<v1::DescribeDatasetResponse> DescribeDataset(
       const std::string& name) const override;
+  absl::Status ScanDataset(const std::string& name, uint64_t begin,
+                           uint64_t end,
+                           const TextVisitor& visit) const override;
   absl::StatusOr<v1::LogitSetManifest> CreateSet(
       const v1::LogitSetManifest& manifest) override;
   absl::Status Put(const v1::LogitSetId& id,

@@ -33,6 +33,9 @@ using RowSource = std::function<absl::StatusOr<bool>(v1::DatasetRow* row)>;
 using RowVisitor = std::function<absl::Status(const v1::LogitRow& row,
                                               const v1::DatasetRow* text)>;
 
+// A row of a dataset found by a scan.
+using TextVisitor = std::function<absl::Status(const v1::DatasetRow& row)>;
+
 struct ScanOptions {
   // [begin, end) of row indices.
   uint64_t begin = 0;
@@ -62,6 +65,11 @@ class LogitStore {
       const DatasetRegistration& registration, const RowSource& next) = 0;
   virtual absl::StatusOr<v1::DescribeDatasetResponse> DescribeDataset(
       const std::string& name) const = 0;
+
+  // The registered rows [begin, end), in index order.
+  virtual absl::Status ScanDataset(const std::string& name, uint64_t begin,
+                                   uint64_t end,
+                                   const TextVisitor& visit) const = 0;
 
   // Creates a set or finds it; after its dataset was registered anew, moves it
   // to the new fingerprint.

@@ -128,6 +128,39 @@ absl::StatusOr<v1::DescribeDatasetResponse> LogitStoreClient::DescribeDataset(
   return response;
 }
 
+absl::Status LogitStoreClient::ScanDataset(const std::string& name,
+                                           uint64_t begin, uint64_t end,
+                                           const TextVisitor& visit) const {
+  return RetryUnavailable(options_.retry_limit, [&] {
+    return ScanTextsOnce(name, &begin, end, visit);
+  });
+}
+
+absl::Status LogitStoreClient::ScanTextsOnce(const std::string& name,
+                                             uint64_t* begin, uint64_t end,
+                                             const TextVisitor& visit) const {
+  v1::ScanDatasetRequest request;
+  request.set_dataset(name);
+  request.mutable_range()->set_begin(*begin);
+  request.mutable_range()->set_end(end);
+  grpc::ClientContext context;
+  SetDeadline(options_.bulk_timeout, &context);
+  const auto reader = stub_->ScanDataset(&context, request);
+  v1::ScanDatasetResponse response;
+  while (reader->Read(&response)) {
+    for (const v1::DatasetRow& row : response.rows()) {
+      const absl::Status status = visit(row);
+      if (!status.ok()) {
+        context.TryCancel();
+        reader->Finish().ok();  // CANCELLED: we know why
+        return status;
+      }
+      *begin = row.index() + 1;
+    }
+  }
+  return FromGrpcStatus(reader->Finish());
+}
+
 absl::StatusOr<v1::LogitSetManifest> LogitStoreClient::CreateSet(
     const v1::LogitSetManifest& manifest) {
   v1::CreateSetRequest request;

@@ -49,6 +49,9 @@ class LogitStoreClient final : public LogitStore {
       const DatasetRegistration& registration, const RowSource& next) override;
   absl::StatusOr<v1::DescribeDatasetResponse> DescribeDataset(
       const std::string& name) const override;
+  absl::Status ScanDataset(const std::string& name, uint64_t begin,
+                           uint64_t end,
+                           const TextVisitor& visit) const override;
   absl::StatusOr<v1::LogitSetManifest> CreateSet(
       const v1::LogitSetManifest& manifest) override;
   // Any number of rows, sent in messages small enough for gRPC to retry; on an
@@ -72,6 +75,8 @@ class LogitStoreClient final : public LogitStore {
   template <typename Method, typename Request, typename Response>
   absl::Status Call(Method method, absl::Duration timeout,
                     const Request& request, Response* response) const;
+  absl::Status ScanTextsOnce(const std::string& name, uint64_t* begin,
+                             uint64_t end, const TextVisitor& visit) const;
   absl::Status ScanOnce(const v1::LogitSetId& id, const RowVisitor& visit,
                         ScanOptions* rest) const;
 

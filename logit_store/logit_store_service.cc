@@ -1,6 +1,7 @@
 #include "logit_store/logit_store_service.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
@@ -40,6 +41,37 @@ class RequestRows {
   v1::RegisterDatasetRequest& request_;
   int next_ = 0;
 };
+
+// Sends what is added to its message, about `limit` bytes at a time.
+template <typename Message>
+class ChunkedWriter {
+ public:
+  ChunkedWriter(size_t limit, grpc::ServerWriter<Message>* writer)
+      : limit_(limit), writer_(*writer) {}
+
+  Message& message() { return message_; }
+  absl::Status Added(size_t bytes) {
+    bytes_ += bytes;
+    return bytes_ < limit_ ? absl::OkStatus() : Flush();
+  }
+  // Waits for the client's flow-control window.
+  absl::Status Flush() {
+    if (std::exchange(bytes_, 0) == 0) return absl::OkStatus();
+    const bool sent = writer_.Write(message_);
+    message_.Clear();
+    return sent ? absl::OkStatus() : absl::CancelledError("the client is gone");
+  }
+
+ private:
+  const size_t limit_;
+  grpc::ServerWriter<Message>& writer_;
+  Message message_;
+  size_t bytes_ = 0;
+};
+
+size_t BytesOf(const v1::DatasetRow& row) {
+  return 32 + row.text().size() + row.second_text().size();
+}
 
 template <typename Response>
 absl::Status Assign(absl::StatusOr<Response> from, Response* to) {
@@ -100,6 +132,27 @@ grpc::Status LogitStoreServiceImpl::DescribeDataset(
   });
 }
 
+grpc::Status LogitStoreServiceImpl::ScanDataset(
+    grpc::ServerContext* context, const v1::ScanDatasetRequest* request,
+    grpc::ServerWriter<v1::ScanDatasetResponse>* writer) {
+  return Admit(context, [&] { return SendTexts(*request, writer); });
+}
+
+absl::Status LogitStoreServiceImpl::SendTexts(
+    const v1::ScanDatasetRequest& request,
+    grpc::ServerWriter<v1::ScanDatasetResponse>* writer) {
+  const uint64_t end = request.has_range() ? request.range().end() : UINT64_MAX;
+  ChunkedWriter<v1::ScanDatasetResponse> chunks(options_.scan_chunk_bytes,
+                                                writer);
+  KODISTIL_RETURN_IF_ERROR(
+      store_.ScanDataset(request.dataset(), request.range().begin(), end,
+                         [&](const v1::DatasetRow& row) {
+                           *chunks.message().add_rows() = row;
+                           return chunks.Added(BytesOf(row));
+                         }));
+  return chunks.Flush();
+}
+
 grpc::Status LogitStoreServiceImpl::CreateSet(
     grpc::ServerContext* context, const v1::CreateSetRequest* request,
     v1::CreateSetResponse* response) {
@@ -158,27 +211,16 @@ absl::Status LogitStoreServiceImpl::SendRows(
   }
   scan.dataset_fingerprint = request.dataset_fingerprint();
   scan.with_text = request.with_text();
-  v1::ScanResponse chunk;
-  int bytes = 0;
-  // Write waits for the client's flow-control window; false when it is gone.
-  const auto send = [&] {
-    const bool sent = writer->Write(chunk);
-    chunk.Clear();
-    bytes = 0;
-    return sent ? absl::OkStatus() : absl::CancelledError("the client is gone");
-  };
-  KODISTIL_RETURN_IF_ERROR(store_.Scan(
-      request.id(), scan,
-      [&](const v1::LogitRow& row, const v1::DatasetRow* text) {
-        *chunk.add_rows() = row;
-        bytes += 32 + 4 * row.logits_size();
-        if (text != nullptr) {
-          *chunk.add_texts() = *text;
-          bytes += 32 + text->text().size() + text->second_text().size();
-        }
-        return bytes < options_.scan_chunk_bytes ? absl::OkStatus() : send();
-      }));
-  return bytes > 0 ? send() : absl::OkStatus();
+  ChunkedWriter<v1::ScanResponse> chunks(options_.scan_chunk_bytes, writer);
+  KODISTIL_RETURN_IF_ERROR(
+      store_.Scan(request.id(), scan,
+                  [&](const v1::LogitRow& row, const v1::DatasetRow* text) {
+                    *chunks.message().add_rows() = row;
+                    if (text != nullptr) *chunks.message().add_texts() = *text;
+                    return chunks.Added(32 + sizeof(float) * row.logits_size() +
+                                        (text != nullptr ? BytesOf(*text) : 0));
+                  }));
+  return chunks.Flush();
 }
 
 grpc::Status LogitStoreServiceImpl::Missing(grpc::ServerContext* context,

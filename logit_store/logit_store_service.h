@@ -36,6 +36,9 @@ class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
   grpc::Status DescribeDataset(grpc::ServerContext* context,
                                const v1::DescribeDatasetRequest* request,
                                v1::DescribeDatasetResponse* response) override;
+  grpc::Status ScanDataset(
+      grpc::ServerContext* context, const v1::ScanDatasetRequest* request,
+      grpc::ServerWriter<v1::ScanDatasetResponse>* writer) override;
   grpc::Status CreateSet(grpc::ServerContext* context,
                          const v1::CreateSetRequest* request,
                          v1::CreateSetResponse* response) override;
@@ -60,6 +63,8 @@ class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
   // Runs `body` unless too many calls are under way.
   grpc::Status Admit(grpc::ServerContext* context,
                      const std::function<absl::Status()>& body);
+  absl::Status SendTexts(const v1::ScanDatasetRequest& request,
+                         grpc::ServerWriter<v1::ScanDatasetResponse>* writer);
   absl::Status SendRows(const v1::ScanRequest& request,
                         grpc::ServerWriter<v1::ScanResponse>* writer);
 

@@ -252,6 +252,29 @@ TEST_P(LogitStoreTest, RegisteredDatasetIsDescribed) {
   EXPECT_EQ(described.row_count(), 5000u);
 }
 
+TEST_P(LogitStoreTest, RegisteredRowsAreReadBack) {
+  const Dataset dataset = ManyTexts(50);
+  const auto read = [&](uint64_t begin, uint64_t end) {
+    std::vector<uint64_t> indices;
+    EXPECT_OK(store().ScanDataset(
+        "films", begin, end, [&](const v1::DatasetRow& row) {
+          EXPECT_EQ(row.SerializeAsString(),
+                    ProtoRow(dataset, row.index()).SerializeAsString());
+          indices.push_back(row.index());
+          return absl::OkStatus();
+        }));
+    return indices;
+  };
+  EXPECT_THAT(store().ScanDataset(
+                  "films", 0, 1,
+                  [](const v1::DatasetRow&) { return absl::OkStatus(); }),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("films")));
+  ASSERT_OK(Register(dataset));
+  EXPECT_THAT(read(0, UINT64_MAX), SizeIs(50));
+  EXPECT_THAT(read(48, 100), ElementsAre(48, 49));
+  EXPECT_THAT(read(50, 100), IsEmpty());
+}
+
 TEST_P(LogitStoreTest, RegisteringTheSameAgainReadsNoRow) {
   const Dataset dataset = Texts({"a", "b"});
   ASSERT_OK(Register(dataset));

@@ -208,6 +208,13 @@ absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::LoadManifest(
   return manifest;
 }
 
+std::shared_ptr<const rocksdb::Snapshot> RocksDbLogitStore::TakeSnapshot()
+    const {
+  return std::shared_ptr<const rocksdb::Snapshot>(
+      db_->GetSnapshot(),
+      [this](const rocksdb::Snapshot* s) { db_->ReleaseSnapshot(s); });
+}
+
 absl::StatusOr<RocksDbLogitStore::View> RocksDbLogitStore::ViewOf(
     const v1::LogitSetId& id) const {
   absl::MutexLock lock(&mutex_);
@@ -215,10 +222,7 @@ absl::StatusOr<RocksDbLogitStore::View> RocksDbLogitStore::ViewOf(
   KODISTIL_ASSIGN_OR_RETURN(view.manifest, LoadManifest(id));
   KODISTIL_ASSIGN_OR_RETURN(view.dataset, LoadDataset(id.dataset()));
   view.prefix = LogitPrefix(id);
-  // Under the lock: the snapshot must see the generation of the dataset.
-  view.snapshot = std::shared_ptr<const rocksdb::Snapshot>(
-      db_->GetSnapshot(),
-      [this](const rocksdb::Snapshot* s) { db_->ReleaseSnapshot(s); });
+  view.snapshot = TakeSnapshot();
   return view;
 }
 
@@ -314,6 +318,24 @@ absl::StatusOr<v1::DescribeDatasetResponse> RocksDbLogitStore::DescribeDataset(
       const std::shared_ptr<const RegisteredDataset> dataset,
       LoadDataset(name));
   return dataset->info;
+}
+
+absl::Status RocksDbLogitStore::ScanDataset(const std::string& name,
+                                            uint64_t begin, uint64_t end,
+                                            const TextVisitor& visit) const {
+  View view;
+  {
+    absl::MutexLock lock(&mutex_);
+    KODISTIL_ASSIGN_OR_RETURN(view.dataset, LoadDataset(name));
+    view.snapshot = TakeSnapshot();
+  }
+  end = std::min(end, view.dataset->info.row_count());
+  TextReader texts(db_.get(), view, begin);
+  for (uint64_t index = begin; index < end; ++index) {
+    KODISTIL_ASSIGN_OR_RETURN(const v1::DatasetRow* row, texts.Read(index));
+    KODISTIL_RETURN_IF_ERROR(visit(*row));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::CreateSet(

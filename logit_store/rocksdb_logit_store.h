@@ -57,6 +57,9 @@ class RocksDbLogitStore final : public LogitStore {
       const DatasetRegistration& registration, const RowSource& next) override;
   absl::StatusOr<v1::DescribeDatasetResponse> DescribeDataset(
       const std::string& name) const override;
+  absl::Status ScanDataset(const std::string& name, uint64_t begin,
+                           uint64_t end,
+                           const TextVisitor& visit) const override;
   absl::StatusOr<v1::LogitSetManifest> CreateSet(
       const v1::LogitSetManifest& manifest) override;
   absl::Status Put(const v1::LogitSetId& id,
@@ -98,6 +101,9 @@ class RocksDbLogitStore final : public LogitStore {
       const std::string& name, const RegisteredDataset& dataset) const;
   absl::StatusOr<v1::LogitSetManifest> LoadManifest(
       const v1::LogitSetId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Under the lock: it must see the generation of the dataset.
+  std::shared_ptr<const rocksdb::Snapshot> TakeSnapshot() const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<View> ViewOf(const v1::LogitSetId& id) const;
 
   // Writes rows and hashes of a new generation, not yet visible.
