@@ -1,6 +1,7 @@
 #include "base/hash.h"
 
 #include <openssl/evp.h>
+#include <string.h>
 
 #include <array>
 #include <cstdio>
@@ -76,15 +77,43 @@ std::array<uint32_t, 256> MakeCrcTable() {
   return table;
 }
 
-}  // namespace
-
-uint32_t Crc32c(absl::string_view bytes, uint32_t crc) {
+uint32_t ExtendPortable(uint32_t crc, absl::string_view bytes) {
   static const std::array<uint32_t, 256> table = MakeCrcTable();
-  crc = ~crc;
   for (const char c : bytes) {
     crc = table[(crc ^ static_cast<uint8_t>(c)) & 0xFF] ^ (crc >> 8);
   }
-  return ~crc;
+  return crc;
+}
+
+#if defined(__x86_64__)
+// SSE 4.2 has an instruction for this polynomial.
+__attribute__((target("sse4.2"))) uint32_t ExtendByWords(
+    uint32_t crc, absl::string_view* bytes) {
+  uint64_t value = crc;
+  while (bytes->size() >= sizeof(uint64_t)) {
+    uint64_t word;
+    memcpy(&word, bytes->data(), sizeof(word));
+    value = __builtin_ia32_crc32di(value, word);
+    bytes->remove_prefix(sizeof(word));
+  }
+  return static_cast<uint32_t>(value);
+}
+
+bool HasCrcInstruction() {
+  static const bool has = __builtin_cpu_supports("sse4.2");
+  return has;
+}
+#else
+uint32_t ExtendByWords(uint32_t crc, absl::string_view* bytes) { return crc; }
+bool HasCrcInstruction() { return false; }
+#endif
+
+}  // namespace
+
+uint32_t Crc32c(absl::string_view bytes, uint32_t crc) {
+  crc = ~crc;
+  if (HasCrcInstruction()) crc = ExtendByWords(crc, &bytes);
+  return ~ExtendPortable(crc, bytes);
 }
 
 uint64_t Fingerprint64(absl::string_view bytes) {

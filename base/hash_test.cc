@@ -62,6 +62,17 @@ TEST(Crc32cTest, MatchesRfc3720Vectors) {
   EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
 }
 
+TEST(Crc32cTest, BytesOneByOneEqualTheWhole) {
+  std::string bytes;
+  for (int size = 0; size < 100; ++size) {
+    // One byte at a time takes the portable way, the whole goes by words.
+    uint32_t crc = 0;
+    for (const char c : bytes) crc = Crc32c(std::string(1, c), crc);
+    EXPECT_EQ(Crc32c(bytes), crc) << size << " bytes";
+    bytes.push_back(static_cast<char>(size * 37 + 11));
+  }
+}
+
 TEST(Crc32cTest, ContinuesFromAPrefix) {
   EXPECT_EQ(Crc32c("6789", Crc32c("12345")), Crc32c("123456789"));
   EXPECT_EQ(Crc32c(""), 0u);
