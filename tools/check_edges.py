@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Which folder may use which; see the table of rooms in the design.
 
-Reads the output of `bazel query --output=xml` on its standard input and prints one line
-per forbidden edge: "file:line: what". Programs started at run time (data) are
-not edges. Exits 1 when there are any.
+Reads what `bazel query --output=xml` printed from its standard input and prints
+one line per forbidden edge: "file:line: what". Programs started at run time
+(data) are not edges. Exits 1 when there are any.
 """
 
 import collections

@@ -35,7 +35,8 @@ CODE_RULES = (
 
 # rule, pattern in the whole line of any text file, message
 TEXT_RULES = (
-    ("marker", r"\b(TO" r"DO|FIX" r"ME)\b|(?i:\bno" r"commit\b)",
+    ("marker",
+     r"\b(TO" r"DO|FIX" r"ME|\w*PLACE" r"HOLDER)\b|(?i:\bno" r"commit\b)",
      "leftover marker"),
     ("path", r"(?<![\w.~$}/*])/(work/(main|shared)|home/\w+|root/|Users/\w)",
      "path of one machine"),
@@ -330,6 +331,29 @@ def check_text(path, text):
     report(path, text.count("\n") + 1, "no line end at the end of the file")
 
 
+def check_links(path, text):
+  """Links of a document to files of the repository."""
+  lines = Lines(text)
+  for match in re.finditer(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)", text):
+    target = os.path.join(os.path.dirname(path), match.group(1))
+    if not os.path.exists(target):
+      report(path, lines.number(match.start()), f"there is no {target}")
+
+
+def check_decisions(texts):
+  index = texts.get("docs/adr/README.md", "")
+  numbers = {}
+  for path in texts:
+    match = re.fullmatch(r"docs/adr/(\d{4})-[\w-]+\.md", path)
+    if not match:
+      continue
+    if f"({os.path.basename(path)})" not in index:
+      report(path, 1, "docs/adr/README.md does not list it")
+    other = numbers.setdefault(match.group(1), path)
+    if other != path:
+      report(path, 1, f"has the number of {other}")
+
+
 def read_texts(paths):
   texts = {}
   for path in paths:
@@ -372,9 +396,12 @@ def main(paths):
       check_proto(path, text, rpc_types, explained, unexplained)
     elif os.path.basename(path) == "BUILD":
       check_build(path, text)
+    elif path.endswith(".md"):
+      check_links(path, text)
     elif path.endswith((".py", ".sh")) or path == ".ci/run":
       check_columns(path, text.split("\n"))
   check_files_are_built(paths, texts)
+  check_decisions(texts)
   for name, number in torch_files.items():
     if name not in torch_users:
       report(TORCH_LIST, number, f"{name} does not include LibTorch")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prints "PASSED FAILED", the test targets in a build event file of Bazel.
 
-The file is what --build_event_json_file wrote. A test target that Bazel meant to
-run and that has no summary (it did not build) counts as failed. Exits 1 when
+The file is what --build_event_json_file wrote. A test target that Bazel meant
+to run and that has no summary (it did not build) counts as failed. Exits 1 when
 the file names no test.
 """
 
