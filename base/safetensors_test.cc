@@ -41,11 +41,23 @@ std::string One(absl::string_view fields) {
   return absl::StrCat("{\"a\":{", fields, "}}");
 }
 
-TEST(SafetensorsTest, MalformedHeadersAreDataLoss) {
-  const std::string dtype = "\"dtype\":\"F32\",";
-  const std::string shape = "\"shape\":[2],";
-  const std::string offsets = "\"data_offsets\":[0,8]";
-  const std::vector<Bad> table = {
+// Fields of a well-formed tensor of eight bytes.
+constexpr char kDtype[] = "\"dtype\":\"F32\",";
+constexpr char kShape[] = "\"shape\":[2],";
+constexpr char kOffsets[] = "\"data_offsets\":[0,8]";
+
+void ExpectDataLoss(const std::vector<Bad>& table) {
+  for (const Bad& bad : table) {
+    EXPECT_THAT(Parse(FileOf(bad.header, std::string(bad.data_bytes, 'x'))),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         ::testing::AllOf(HasSubstr("some.file: "),
+                                          HasSubstr(bad.message))))
+        << bad.why;
+  }
+}
+
+TEST(SafetensorsTest, MalformedJsonIsDataLoss) {
+  ExpectDataLoss({
       {"empty header", "", 0, "not a JSON object"},
       {"array", "[]", 0, "not a JSON object"},
       {"leading space", " {}", 0, "not a JSON object"},
@@ -67,81 +79,86 @@ TEST(SafetensorsTest, MalformedHeadersAreDataLoss) {
       {"duplicate metadata", "{\"__metadata__\":{},\"__metadata__\":{}}", 0,
        "duplicate key \"__metadata__\""},
       {"duplicate tensor",
-       absl::StrCat("{\"a\":{", dtype, shape, offsets, "},\"a\":{", dtype,
-                    shape, offsets, "}}"),
+       absl::StrCat("{\"a\":{", kDtype, kShape, kOffsets, "},\"a\":{", kDtype,
+                    kShape, kOffsets, "}}"),
        8, "duplicate key \"a\""},
-      {"duplicate field", One(absl::StrCat(dtype, dtype, shape, offsets)), 8,
-       "tensor \"a\": duplicate key dtype"},
-      {"surplus field", One(absl::StrCat(dtype, shape, "\"x\":1,", offsets)), 8,
-       "unknown key \"x\""},
-      {"no dtype", One(absl::StrCat(shape, offsets)), 8, "no dtype"},
-      {"no shape", One(absl::StrCat(dtype, offsets)), 8, "no shape"},
-      {"no offsets", One(absl::StrCat(dtype, "\"shape\":[2]")), 8,
+  });
+}
+
+TEST(SafetensorsTest, MalformedEntriesAreDataLoss) {
+  ExpectDataLoss({
+      {"duplicate field", One(absl::StrCat(kDtype, kDtype, kShape, kOffsets)),
+       8, "tensor \"a\": duplicate key dtype"},
+      {"surplus field", One(absl::StrCat(kDtype, kShape, "\"x\":1,", kOffsets)),
+       8, "unknown key \"x\""},
+      {"no dtype", One(absl::StrCat(kShape, kOffsets)), 8, "no dtype"},
+      {"no shape", One(absl::StrCat(kDtype, kOffsets)), 8, "no shape"},
+      {"no offsets", One(absl::StrCat(kDtype, "\"shape\":[2]")), 8,
        "no data_offsets"},
-      {"unknown dtype", One(absl::StrCat("\"dtype\":\"F31\",", shape, offsets)),
-       8, "unknown dtype \"F31\""},
-      {"dtype a number", One(absl::StrCat("\"dtype\":1,", shape, offsets)), 8,
+      {"unknown dtype",
+       One(absl::StrCat("\"dtype\":\"F31\",", kShape, kOffsets)), 8,
+       "unknown dtype \"F31\""},
+      {"dtype a number", One(absl::StrCat("\"dtype\":1,", kShape, kOffsets)), 8,
        "expected a string"},
-      {"shape a string", One(absl::StrCat(dtype, "\"shape\":\"2\",", offsets)),
-       8, "shape holds the string \"2\""},
-      {"negative", One(absl::StrCat(dtype, "\"shape\":[-2],", offsets)), 8,
+      {"shape a string",
+       One(absl::StrCat(kDtype, "\"shape\":\"2\",", kOffsets)), 8,
+       "shape holds the string \"2\""},
+      {"negative", One(absl::StrCat(kDtype, "\"shape\":[-2],", kOffsets)), 8,
        "shape holds -2, expected whole numbers"},
-      {"float", One(absl::StrCat(dtype, "\"shape\":[2.0],", offsets)), 8,
+      {"float", One(absl::StrCat(kDtype, "\"shape\":[2.0],", kOffsets)), 8,
        "shape holds 2.0, expected whole numbers"},
-      {"nested shape", One(absl::StrCat(dtype, "\"shape\":[[2]],", offsets)), 8,
-       "shape holds an array"},
-      {"one offset", One(absl::StrCat(dtype, shape, "\"data_offsets\":[0]")), 8,
-       "has 1 numbers, expected 2"},
+      {"nested shape", One(absl::StrCat(kDtype, "\"shape\":[[2]],", kOffsets)),
+       8, "shape holds an array"},
+      {"one offset", One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[0]")),
+       8, "has 1 numbers, expected 2"},
       {"three offsets",
-       One(absl::StrCat(dtype, shape, "\"data_offsets\":[0,8,8]")), 8,
+       One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[0,8,8]")), 8,
        "has 3 numbers, expected 2"},
       {"no offsets in the list",
-       One(absl::StrCat(dtype, shape, "\"data_offsets\":[]")), 8,
+       One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[]")), 8,
        "has 0 numbers, expected 2"},
+  });
+}
+
+TEST(SafetensorsTest, BadLayoutsAreDataLoss) {
+  ExpectDataLoss({
       {"reversed",
-       One(absl::StrCat(dtype, "\"shape\":[0],",
-                        "\"data_offsets\":[0,0]},\"b\":{", dtype, shape,
-                        "\"data_offsets\":[0,8]},\"c\":{", dtype, shape,
+       One(absl::StrCat(kDtype, "\"shape\":[0],",
+                        "\"data_offsets\":[0,0]},\"b\":{", kDtype, kShape,
+                        "\"data_offsets\":[0,8]},\"c\":{", kDtype, kShape,
                         "\"data_offsets\":[8,0]")),
        8, "ends before it begins"},
       {"size differs from shape",
-       One(absl::StrCat(dtype, "\"shape\":[3],", offsets)), 8,
+       One(absl::StrCat(kDtype, "\"shape\":[3],", kOffsets)), 8,
        "has 8 bytes, expected 12"},
       {"hole at the start",
-       One(absl::StrCat(dtype, shape, "\"data_offsets\":[4,12]")), 12,
+       One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[4,12]")), 12,
        "begins at 4, expected 0"},
       {"hole",
-       One(absl::StrCat(dtype, shape, offsets, "},\"b\":{", dtype, shape,
+       One(absl::StrCat(kDtype, kShape, kOffsets, "},\"b\":{", kDtype, kShape,
                         "\"data_offsets\":[12,20]")),
        20, "begins at 12, expected 8"},
       {"overlap",
-       One(absl::StrCat(dtype, shape, offsets, "},\"b\":{", dtype, shape,
+       One(absl::StrCat(kDtype, kShape, kOffsets, "},\"b\":{", kDtype, kShape,
                         "\"data_offsets\":[4,12]")),
        12, "begins at 4, expected 8"},
-      {"rest", One(absl::StrCat(dtype, shape, offsets)), 9,
+      {"rest", One(absl::StrCat(kDtype, kShape, kOffsets)), 9,
        "no tensor owns the rest"},
       {"rest without tensors", "{}", 1, "no tensor owns the rest"},
-      {"cut short", One(absl::StrCat(dtype, shape, offsets)), 7,
+      {"cut short", One(absl::StrCat(kDtype, kShape, kOffsets)), 7,
        "is cut short"},
       {"overflow",
-       One(absl::StrCat(dtype, "\"shape\":[4611686018427387904,4],",
+       One(absl::StrCat(kDtype, "\"shape\":[4611686018427387904,4],",
                         "\"data_offsets\":[0,0]")),
        0, "size above 64 bits"},
       {"above int64",
-       One(absl::StrCat(dtype, "\"shape\":[18446744073709551615],", offsets)),
+       One(absl::StrCat(kDtype, "\"shape\":[18446744073709551615],", kOffsets)),
        8, "too large a number"},
       {"half a byte",
        One("\"dtype\":\"F4\",\"shape\":[3],"
            "\"data_offsets\":[0,1]"),
        1, "does not fill whole bytes"},
-  };
-  for (const Bad& bad : table) {
-    EXPECT_THAT(Parse(FileOf(bad.header, std::string(bad.data_bytes, 'x'))),
-                StatusIs(absl::StatusCode::kDataLoss,
-                         ::testing::AllOf(HasSubstr("some.file: "),
-                                          HasSubstr(bad.message))))
-        << bad.why;
-  }
+  });
 }
 
 TEST(SafetensorsTest, BadLengthsAreDataLoss) {

@@ -66,9 +66,9 @@ class TeacherModel {
       absl::Span<const EncodedInput* const> batch) = 0;
 };
 
-// Loads the model in options.model_dir, whose config.json says which kind it is.
-// INVALID_ARGUMENT for an unknown model type (naming those known), NOT_FOUND for
-// a missing file, DATA_LOSS for a damaged one.
+// Loads the model in options.model_dir, whose config.json says which kind it
+// is. INVALID_ARGUMENT for an unknown model type (naming those known),
+// NOT_FOUND for a missing file, DATA_LOSS for a damaged one.
 absl::StatusOr<std::unique_ptr<TeacherModel>> LoadTeacherModel(
     const TeacherModelOptions& options);
 
