@@ -35,6 +35,7 @@ TrainOptions Options() {
   config.set_hidden_dim(4);
   config.set_embedding_dim(4);
   config.set_train_epoch(4);
+  config.set_temperature(1);
   config.set_loss_option("ce");
   config.set_lr(0.05);
   config.set_scheduler_type("constant");
