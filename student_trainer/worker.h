@@ -1,0 +1,57 @@
+// A worker: leases trials from a coordinator, trains them, returns the
+// students.
+
+#ifndef KODISTIL_STUDENT_TRAINER_WORKER_H_
+#define KODISTIL_STUDENT_TRAINER_WORKER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+
+namespace kodistil {
+
+struct WorkerOptions {
+  // host:port.
+  std::string coordinator;
+  // Datasets, tokens, logits and checkpoints; workers of a machine share it.
+  std::string cache_dir;
+  // Threads of one training, 1 or more.
+  int threads = 1;
+  // "cpu", "cuda:N", or "auto" for a GPU if there is one. On CPU results are
+  // the same everywhere.
+  std::string device = "cpu";
+  // What the coordinator calls the worker; "host/pid" when empty.
+  std::string name;
+  // How long a coordinator that cannot be reached is asked again.
+  absl::Duration coordinator_timeout = absl::Minutes(5);
+  // Ends the worker when there was nothing to do for so long.
+  absl::Duration idle_exit = absl::InfiniteDuration();
+  // Version of the program, for the students' provenance.
+  std::string build = "unknown";
+
+  absl::Status Validate() const;
+};
+
+enum class WorkerEnd {
+  kFinished,  // the coordinator has no more work, or idle_exit has passed
+  kStopped,   // `stop` was notified; the trial in progress was given back
+};
+
+// Works until the sweep is over. When `stop` is notified, training stops after
+// the current step, its last epoch's checkpoint is kept for whoever goes on,
+// and the trial is given back. A trial that fails is reported and does not end
+// the worker. UNAVAILABLE when the coordinator could not be reached for too
+// long, INVALID_ARGUMENT for bad options.
+absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
+                                    const absl::Notification& stop);
+
+// $XDG_CACHE_HOME/kodistil/worker or ~/.cache/kodistil/worker; empty when the
+// environment names neither.
+std::string DefaultCacheDir();
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_STUDENT_TRAINER_WORKER_H_
