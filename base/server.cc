@@ -1,13 +1,16 @@
 #include "base/server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <thread>
+#include <cstdint>
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
@@ -71,30 +74,35 @@ void Server::Shutdown() {
 
 namespace {
 
-sigset_t StopSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
+// From the handler to WaitForStopSignal. A handler, since a blocked signal is
+// delivered to any thread that does not block it, and libraries (OpenBLAS)
+// start threads before main.
+int stop_pipe[2] = {-1, -1};
+std::atomic<bool> stopping{false};
+
+void OnStopSignal(int signal) {
+  const int saved_errno = errno;
+  const uint8_t byte = static_cast<uint8_t>(signal);
+  if (stopping || write(stop_pipe[1], &byte, 1) != 1) _exit(128 + signal);
+  errno = saved_errno;
 }
 
 }  // namespace
 
 void BlockStopSignals() {
-  const sigset_t set = StopSignals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  if (pipe2(stop_pipe, O_CLOEXEC) != 0) return;
+  struct sigaction action = {};
+  action.sa_handler = OnStopSignal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
 }
 
 int WaitForStopSignal() {
-  const sigset_t set = StopSignals();
-  int signal = 0;
-  sigwait(&set, &signal);
-  std::thread([set] {
-    int second = 0;
-    sigwait(&set, &second);
-    _exit(128 + second);
-  }).detach();
+  uint8_t signal = 0;
+  while (read(stop_pipe[0], &signal, 1) < 0 && errno == EINTR) {
+  }
+  stopping = true;
   return signal;
 }
 

@@ -55,8 +55,8 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// Blocks SIGTERM and SIGINT in this thread and those it starts from now on;
-// call first in main, before any thread exists.
+// From now on SIGTERM and SIGINT do not end the process but wait for
+// WaitForStopSignal; call once, first in main.
 void BlockStopSignals();
 // Waits for SIGTERM or SIGINT after BlockStopSignals; a second one ends the
 // process at once. Returns the signal.

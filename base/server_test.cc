@@ -215,6 +215,20 @@ TEST(StopSignalDeathTest, SigtermIsWaitedForAndASecondOneEndsTheProcess) {
       ::testing::ExitedWithCode(128 + SIGINT), "");
 }
 
+TEST(StopSignalDeathTest, ThreadsFromBeforeMainDoNotMatter) {
+  EXPECT_EXIT(
+      {
+        std::thread earlier([] {
+          for (;;) pause();
+        });
+        BlockStopSignals();
+        // To that thread alone, as the kernel may choose.
+        pthread_kill(earlier.native_handle(), SIGTERM);
+        _exit(WaitForStopSignal());
+      },
+      ::testing::ExitedWithCode(SIGTERM), "");
+}
+
 TEST(WritePortFileTest, WritesTheNumberAndALineEnd) {
   const std::string path = JoinPath(NewTestDir(), "port");
   ASSERT_OK(WritePortFile(path, 4711));
