@@ -55,7 +55,7 @@ namespace {
 
 absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
-  options.dataset = kodistil::DatasetOptionsFromFlags();
+  options.dataset = DatasetOptionsFromFlags();
   if (!absl::GetFlag(FLAGS_spec).empty()) {
     auto spec = kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec));
     if (!spec.ok()) return spec.status();

@@ -46,8 +46,8 @@ grpc::Status CoordinatorServiceImpl::Register(
     absl::MutexLock lock(&mutex_);
     workers_[request->worker()] = absl::Now();
   }
-  LOG(INFO) << "worker " << request->worker() << " registered ("
-            << request->build() << ")";
+  VLOG(1) << "worker " << request->worker() << " registered ("
+          << request->build() << ")";
   response->set_worker_id(request->worker());
   response->set_lease_ms(absl::ToInt64Milliseconds(options_.lease));
   response->set_heartbeat_ms(absl::ToInt64Milliseconds(options_.heartbeat));
@@ -78,8 +78,8 @@ grpc::Status CoordinatorServiceImpl::LeaseTrial(
   response->set_attempt(trial.attempts());
   *response->mutable_config() = trial.config();
   *response->mutable_inputs() = trial.inputs();
-  LOG(INFO) << "trial " << trial.trial_id().substr(0, 12) << " attempt "
-            << trial.attempts() << " leased to " << request->worker_id();
+  VLOG(1) << "trial " << trial.trial_id().substr(0, 12) << " attempt "
+          << trial.attempts() << " leased to " << request->worker_id();
   return grpc::Status::OK;
 }
 
@@ -124,9 +124,9 @@ grpc::Status CoordinatorServiceImpl::Complete(
   absl::Status status = CheckResult(*request);
   if (status.ok()) status = ledger_.Complete(*request);
   if (status.ok()) {
-    LOG(INFO) << "trial " << request->trial_id().substr(0, 12) << " attempt "
-              << request->attempt() << " done: " << request->result().correct()
-              << "/" << request->result().total();
+    VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
+            << request->attempt() << " done: " << request->result().correct()
+            << "/" << request->result().total();
   }
   return ToGrpcStatus(status);
 }

@@ -17,8 +17,7 @@ class CoordinatorServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const std::string folder = NewTestDir();
-    auto ledger =
-        Ledger::Open(JoinPath(folder, "ledger"), {}, absl::Now());
+    auto ledger = Ledger::Open(JoinPath(folder, "ledger"), {}, absl::Now());
     ASSERT_OK(ledger);
     ledger_ = *std::move(ledger);
     auto artifacts = ArtifactStore::Open(JoinPath(folder, "artifacts"));
