@@ -245,8 +245,22 @@ class NgramModel : public TeacherModel {
   const int threads_;
 };
 
-// A folder that is anything but an n-gram model is not ours to replace.
-absl::Status CheckReplaceable(const std::string& dir) {
+std::string LastPathPart(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace
+
+uint64_t NgramTextHash(absl::string_view text, absl::string_view second_text) {
+  // No text holds NUL.
+  return second_text.empty()
+             ? Fingerprint64(text)
+             : Fingerprint64(
+                   absl::StrCat(text, absl::string_view("\0", 1), second_text));
+}
+
+absl::Status CheckNgramOutput(const std::string& dir) {
   if (!FileExists(dir) && !IsDirectory(dir)) return absl::OkStatus();
   if (IsDirectory(dir)) {
     KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> names,
@@ -263,24 +277,9 @@ absl::Status CheckReplaceable(const std::string& dir) {
       dir, " is there already and is no n-gram model: name a new folder"));
 }
 
-std::string LastPathPart(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path.substr(path.rfind('/') + 1);
-}
-
-}  // namespace
-
-uint64_t NgramTextHash(absl::string_view text, absl::string_view second_text) {
-  // No text holds NUL.
-  return second_text.empty()
-             ? Fingerprint64(text)
-             : Fingerprint64(
-                   absl::StrCat(text, absl::string_view("\0", 1), second_text));
-}
-
 absl::Status SaveNgramModel(const NgramParameters& parameters,
                             const std::string& dir) {
-  KODISTIL_RETURN_IF_ERROR(CheckReplaceable(dir));
+  KODISTIL_RETURN_IF_ERROR(CheckNgramOutput(dir));
   const std::string temporary = absl::StrCat(dir, ".tmp-", getpid());
   KODISTIL_RETURN_IF_ERROR(RemoveAll(temporary));
   absl::Status status = WriteFileAtomically(

@@ -39,6 +39,10 @@ struct NgramParameters {
 // folds it is the text's fold, so that duplicates share one.
 uint64_t NgramTextHash(absl::string_view text, absl::string_view second_text);
 
+// FAILED_PRECONDITION when `dir` is there and is neither empty nor an n-gram
+// model, and so not ours to replace.
+absl::Status CheckNgramOutput(const std::string& dir);
+
 // Makes the folder `dir` with config.json and model.safetensors, whole or not
 // at all, in place of an n-gram model that is there. FAILED_PRECONDITION when
 // something else is there.

@@ -2,44 +2,36 @@
 
 #include <iostream>
 #include <string>
-#include <utility>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/command_line.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
+#include "corpus/dataset_flags.h"
+#include "corpus/dataset_reader.h"
 #include "teacher_service/ngram_model.h"
 #include "teacher_service/ngram_trainer.h"
 
-namespace {
-
-const kodistil::NgramTrainOptions& Defaults() {
-  static const auto* defaults = new kodistil::NgramTrainOptions;
-  return *defaults;
-}
-
-}  // namespace
-
+KODISTIL_DEFINE_DATASET_FLAGS();
 ABSL_FLAG(std::string, dataset_file, "",
-          "canonical dataset file (*.kds) to train on");
+          "canonical dataset file (*.kds) to train on, in place of --dataset");
 ABSL_FLAG(std::string, output, "", "folder of the trained model");
-ABSL_FLAG(int, min_n, Defaults().shape.min_n,
+ABSL_FLAG(int, min_n, kodistil::NgramTrainOptions().shape.min_n,
           "characters of the shortest n-gram");
-ABSL_FLAG(int, max_n, Defaults().shape.max_n,
+ABSL_FLAG(int, max_n, kodistil::NgramTrainOptions().shape.max_n,
           "characters of the longest n-gram");
-ABSL_FLAG(int, min_rows, Defaults().min_rows,
+ABSL_FLAG(int, min_rows, kodistil::NgramTrainOptions().min_rows,
           "leaves out n-grams of fewer training rows");
-ABSL_FLAG(double, cost, Defaults().cost,
+ABSL_FLAG(double, cost, kodistil::NgramTrainOptions().cost,
           "LIBLINEAR's C, the weight of the loss against the penalty");
-ABSL_FLAG(double, tolerance, Defaults().tolerance,
+ABSL_FLAG(double, tolerance, kodistil::NgramTrainOptions().tolerance,
           "LIBLINEAR's stopping tolerance");
-ABSL_FLAG(int, folds, Defaults().folds,
+ABSL_FLAG(int, folds, kodistil::NgramTrainOptions().folds,
           "models, each trained without one part of the rows");
-ABSL_FLAG(int, threads, Defaults().threads,
+ABSL_FLAG(int, threads, kodistil::NgramTrainOptions().threads,
           "models trained at a time; 0 for one per core");
 
 namespace kodistil {
@@ -48,8 +40,11 @@ namespace {
 absl::StatusOr<Dataset> ReadInput() {
   const std::string path = absl::GetFlag(FLAGS_dataset_file);
   if (path.empty()) {
-    return absl::InvalidArgumentError(
-        "--dataset_file is empty: expected a canonical dataset file (*.kds)");
+    ReadReport report;
+    KODISTIL_ASSIGN_OR_RETURN(Dataset dataset,
+                              ReadDataset(DatasetOptionsFromFlags(), &report));
+    std::cerr << DescribeSkipped(report);
+    return dataset;
   }
   KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   return ParseDataset(file.bytes(), path);
@@ -73,6 +68,7 @@ absl::Status Main() {
     std::cerr << line << std::endl;
   };
   KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckNgramOutput(output));
   KODISTIL_ASSIGN_OR_RETURN(const Dataset dataset, ReadInput());
   const absl::Time start = absl::Now();
   KODISTIL_ASSIGN_OR_RETURN(const NgramParameters parameters,
@@ -107,7 +103,7 @@ int main(int argc, char** argv) {
        "its accuracy on every split.",
        {"bazel run //teacher_service:train_ngram -- "
         "--dataset_file=work/dataset.kds --output=work/ngram",
-        "bazel run //teacher_service:train_ngram -- "
-        "--dataset_file=work/dataset.kds --output=work/ngram --max_n=5"}});
+        "bazel run //teacher_service:train_ngram -- --dataset=nsmc "
+        "--data_dir=data/nsmc --output=work/ngram"}});
   return kodistil::ExitCodeOf(kodistil::Main());
 }

@@ -1,0 +1,119 @@
+// The teacher server.
+
+#include <glog/logging.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/command_line.h"
+#include "base/progress.h"
+#include "base/server.h"
+#include "base/status_macros.h"
+#include "logit_store/logit_store_client.h"
+#include "teacher_service/teacher_model.h"
+#include "teacher_service/teacher_service_impl.h"
+
+ABSL_FLAG(std::string, model, "", "folder of the teacher model");
+ABSL_FLAG(std::string, host, kodistil::ServerOptions().host,
+          "address to listen on");
+ABSL_FLAG(int, port, 50051, "port to listen on; 0 takes any free one");
+ABSL_FLAG(std::string, port_file, "", "file to write the port to");
+ABSL_FLAG(std::string, logit_store, "",
+          "host:port of the logit store that Label writes to");
+ABSL_FLAG(std::string, device, kodistil::TeacherModelOptions().device,
+          "auto (a GPU when there is one), cpu, or cuda:N");
+ABSL_FLAG(int, max_length, kodistil::TeacherModelOptions().max_length,
+          "tokens a row; 0 takes the model's own limit");
+ABSL_FLAG(int, threads, kodistil::TeacherModelOptions().threads,
+          "threads of a forward pass; 0 for one per core");
+ABSL_FLAG(bool, allow_torchscript,
+          kodistil::TeacherModelOptions().allow_torchscript,
+          "loads TorchScript files, which are code: only what you trust");
+ABSL_FLAG(int, max_batch_tokens, 0,
+          "rows of a batch times its longest row; 0 for 2048, on a GPU 32768");
+ABSL_FLAG(int, max_batch_rows, kodistil::BatcherOptions().max_batch_rows,
+          "rows of a batch");
+ABSL_FLAG(absl::Duration, max_queue_delay,
+          kodistil::BatcherOptions().max_queue_delay,
+          "how long a row waits for others before its batch leaves");
+ABSL_FLAG(int, max_queue_rows, kodistil::BatcherOptions().max_queue_rows,
+          "rows that wait in each lane; more are refused as UNAVAILABLE");
+
+namespace kodistil {
+namespace {
+
+constexpr int kGpuBatchTokens = 32768;
+
+TeacherModelOptions ModelOptions() {
+  TeacherModelOptions options;
+  options.model_dir = absl::GetFlag(FLAGS_model);
+  options.device = absl::GetFlag(FLAGS_device);
+  options.max_length = absl::GetFlag(FLAGS_max_length);
+  options.threads = absl::GetFlag(FLAGS_threads);
+  options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
+  return options;
+}
+
+TeacherServiceOptions ServiceOptions(absl::string_view device) {
+  TeacherServiceOptions options;
+  if (absl::GetFlag(FLAGS_max_batch_tokens) != 0) {
+    options.batcher.max_batch_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
+  } else if (device != "cpu") {
+    options.batcher.max_batch_tokens = kGpuBatchTokens;
+  }
+  options.batcher.max_batch_rows = absl::GetFlag(FLAGS_max_batch_rows);
+  options.batcher.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);
+  options.batcher.max_queue_rows = absl::GetFlag(FLAGS_max_queue_rows);
+  return options;
+}
+
+absl::Status Main() {
+  if (absl::GetFlag(FLAGS_model).empty()) {
+    return absl::InvalidArgumentError("--model is empty: expected a folder");
+  }
+  ServerOptions server_options;
+  server_options.host = absl::GetFlag(FLAGS_host);
+  server_options.port = absl::GetFlag(FLAGS_port);
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
+                            LoadTeacherModel(ModelOptions()));
+  const TeacherInfo& info = model->info();
+  const std::string store_address = absl::GetFlag(FLAGS_logit_store);
+  LogitStoreClient store(store_address);
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::unique_ptr<TeacherServiceImpl> service,
+      TeacherServiceImpl::Create(model.get(),
+                                 store_address.empty() ? nullptr : &store,
+                                 ServiceOptions(info.device)));
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
+                            Server::Start(server_options, {service.get()}));
+  KODISTIL_RETURN_IF_ERROR(
+      WritePortFile(absl::GetFlag(FLAGS_port_file), server->port()));
+  LOG(INFO) << "serving " << info.name << " (" << info.model_type << ", "
+            << info.num_classes << " classes, " << WithCommas(info.parameters)
+            << " parameters, " << info.device << ") on " << server->address();
+  WaitForStopSignal();
+  service->Drain();
+  server->Shutdown();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace kodistil
+
+int main(int argc, char** argv) {
+  kodistil::BlockStopSignals();
+  kodistil::ParseCommandLine(
+      argc, argv,
+      {"bazel run //teacher_service --",
+       "Serves a teacher model: texts in, logits out; with --logit_store it "
+       "also labels datasets into a store.",
+       {"bazel run //teacher_service -- --model=work/teacher "
+        "--logit_store=localhost:50052",
+        "bazel run //teacher_service -- --model=work/electra --device=cuda:0 "
+        "--port=0 --port_file=work/teacher.port"}});
+  return kodistil::ExitCodeOf(kodistil::Main());
+}
