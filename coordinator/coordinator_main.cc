@@ -47,6 +47,8 @@ ABSL_FLAG(int, max_failed, SweepOptions().max_failed,
           "End the sweep once more cells have failed; -1 never");
 ABSL_FLAG(absl::Duration, lease, SweepOptions().lease,
           "A worker that is silent for so long has lost its trial");
+ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
+          "How often workers report");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
@@ -78,6 +80,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.replace_dataset = absl::GetFlag(FLAGS_replace_dataset);
   options.max_failed = absl::GetFlag(FLAGS_max_failed);
   options.lease = absl::GetFlag(FLAGS_lease);
+  options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
   return options;
 }
 

@@ -326,7 +326,7 @@ absl::Status Sweep::TrainStudents() {
   }
   CoordinatorServiceOptions service_options;
   service_options.lease = options_.lease;
-  service_options.heartbeat = std::min(options_.lease / 3, absl::Seconds(1));
+  service_options.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
   CoordinatorServiceImpl service(service_options, ledger_.get(),
                                  artifacts_.get());
   ArtifactServiceImpl artifact_service(artifacts_.get());
@@ -462,6 +462,10 @@ absl::Status SweepOptions::Validate() const {
   if (lease < absl::Milliseconds(100)) {
     return absl::InvalidArgumentError(
         "--lease: expected at least 100 milliseconds");
+  }
+  if (heartbeat < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        "--heartbeat: expected at least 10 milliseconds");
   }
   if (teacher_path.empty() && teachers.empty()) {
     return absl::InvalidArgumentError(

@@ -49,6 +49,8 @@ struct SweepOptions {
   // Ends the sweep once more cells have failed; -1 never does.
   int max_failed = -1;
   absl::Duration lease = absl::Seconds(30);
+  // How often workers report; at most a third of the lease.
+  absl::Duration heartbeat = absl::Seconds(1);
   // Stops after labelling: no trials.
   bool label_only = false;
 

@@ -54,7 +54,7 @@ class LabellingRecoveryTest : public ::testing::Test {
   void SetUp() override {
     folder_ = NewTestDir();
     DatasetOptions options;
-    options.sample_rows = 12000;
+    options.sample_rows = 6000;
     ASSERT_OK_AND_ASSIGN(dataset_, ReadDataset(options, nullptr));
     const std::string rows = JoinPath(folder_, "rows.kds");
     ASSERT_OK(WriteFileAtomically(rows, SerializeDataset(dataset_)));

@@ -18,9 +18,9 @@ using v1::Trial;
 
 const std::vector<std::string>& Flags() {
   static const auto* const flags = new std::vector<std::string>{
-      "--dataset=sample", "--sample_rows=3000", "--student=tiny",
-      "--temperature=2",  "--train_epoch=4",    "--vocab_size=1000",
-      "--workers=1"};
+      "--dataset=sample", "--sample_rows=2000", "--student=tiny",
+      "--temperature=2",  "--train_epoch=12",   "--vocab_size=1000",
+      "--heartbeat=20ms", "--workers=1"};
   return *flags;
 }
 
