@@ -16,6 +16,7 @@ namespace kodistil {
 namespace {
 
 constexpr double kLabelNoise = 0.08;
+constexpr uint64_t kKnownNames = 500;  // good ones, and as many bad ones
 
 // Endings of one way of speaking; a review keeps to it, mostly.
 struct Style {
@@ -34,7 +35,8 @@ const std::vector<Style>& Styles() {
   return *styles;
 }
 
-// Builds one review from a stream of random numbers.
+// Builds one review from a stream of random numbers. No expression draws two
+// numbers in an order that the compiler may choose.
 class ReviewWriter {
  public:
   explicit ReviewWriter(Pcg32* random)
@@ -46,15 +48,15 @@ class ReviewWriter {
   // A review whose verdict is `good` (0 or 1).
   std::string Write(int good) {
     if (Chance(0.16)) parts_.push_back(Any(words_.openings));
-    if (Chance(0.3)) AddFiller();
+    if (Chance(0.36)) AddFiller();
     const double kind = random_.Uniform();
-    if (kind < 0.42) {
+    if (kind < 0.82) {
       WritePlain(good);
-    } else if (kind < 0.66) {
+    } else if (kind < 0.91) {
       WriteContrast(good);
-    } else if (kind < 0.80) {
+    } else if (kind < 0.95) {
       WriteVerdictLast(good);
-    } else if (kind < 0.93) {
+    } else if (kind < 0.99) {
       WriteOthersOpinion(good);
     } else {
       WriteTurnedPhrase(good);
@@ -67,11 +69,15 @@ class ReviewWriter {
  private:
   bool Chance(double probability) { return random_.Uniform() < probability; }
 
-  // Earlier words are more frequent, as in language (Zipf).
+  // Earlier words are more frequent, as in language (Zipf). Integers alone, so
+  // that every machine picks the same word.
   template <typename T>
   const T& Any(const std::vector<T>& list) {
-    const double u = random_.Uniform();
-    return list[static_cast<size_t>(u * (0.4 + 0.6 * u) * list.size())];
+    const uint64_t u = random_.Next();  // 32 bits
+    const uint64_t skewed = (u * (((uint64_t{3} << 32) + 7 * u) / 10)) >> 32;
+    const uint64_t size =
+        common_words_ ? std::max<uint64_t>(list.size() / 4, 1) : list.size();
+    return list[(skewed * size) >> 32];
   }
 
   std::string Name() {
@@ -103,7 +109,7 @@ class ReviewWriter {
   // A predicate of polarity `good`, perhaps its opposite negated.
   Predicate NegatedOrNot(const std::vector<Predicate> (&lists)[2], int good,
                          std::string* adverb) {
-    if (!Chance(0.2)) {
+    if (!Chance(common_words_ ? 0.02 : 0.06)) {
       *adverb = Adverb();
       return Any(lists[good]);
     }
@@ -116,14 +122,15 @@ class ReviewWriter {
       }
     }
     const char* const particles[] = {"", "", "는", "도"};
-    return Negate(Any(lists[1 - good]), particles[random_.Below(4)]);
+    const Predicate& opposite = Any(lists[1 - good]);
+    return Negate(opposite, particles[random_.Below(4)]);
   }
 
   // Everything before the last predicate goes to *front.
   Predicate Judge(int good, std::string* front) {
     const double kind = random_.Uniform();
     std::string adverb;
-    if (kind < 0.46) {
+    if (common_words_ || kind < 0.42) {
       *front = Subject() + " ";
       const bool own = Chance(0.45);
       Predicate predicate = NegatedOrNot(
@@ -131,8 +138,9 @@ class ReviewWriter {
       *front += adverb;
       return predicate;
     }
-    if (kind < 0.70) return JudgeByAmount(good, front);
-    if (kind < 0.87) {
+    if (kind < 0.455) return JudgeByAmount(good, front);
+    if (kind < 0.68) return JudgeByName(good, front);
+    if (kind < 0.86) {
       *front = Chance(0.25) ? Any(words_.intensifiers) + " " : "";
       return Any(domain_.phrases[good]);
     }
@@ -141,13 +149,38 @@ class ReviewWriter {
     *front = Chance(0.6) ? WithParticle(thing, "은 ", "는 ") : "";
     Predicate verdict;
     verdict.kind = PredicateKind::kNoun;
-    if (Chance(0.15)) {
+    if (Chance(0.07)) {
       verdict.stem = Any(domain_.verdicts[1 - good]);
       return Negate(verdict, "");
     }
     *front += Adverb();
     verdict.stem = Any(domain_.verdicts[good]);
     return verdict;
+  }
+
+  // "It is quite a ...": a name known for its good or bad work says it all.
+  Predicate JudgeByName(int good, std::string* front) {
+    Predicate predicate;
+    predicate.kind = PredicateKind::kNoun;
+    const char* const frames[] = {"급", " 수준", " 스타일", " 느낌", " 그대로"};
+    predicate.stem = KnownName(good);
+    predicate.stem += frames[random_.Below(5)];
+    *front = Chance(0.5) ? Subject() + " " : "";
+    if (Chance(0.3)) *front += Any(words_.intensifiers) + " ";
+    return predicate;
+  }
+
+  // One of kKnownNames names of that fame: made from its number alone.
+  std::string KnownName(int good) {
+    const uint64_t u = random_.Next();
+    const uint64_t number = (((u * u) >> 32) * kKnownNames) >> 32;
+    Pcg32 own(MixSeed(/*seed=*/2024, number, good));
+    std::string name;
+    const int syllables = 2 + own.Below(3);
+    for (int i = 0; i < syllables; ++i) {
+      name += words_.name_syllables[own.Below(words_.name_syllables.size())];
+    }
+    return name;
   }
 
   // "There is much of ..." is good or bad by its noun: neither word alone says.
@@ -174,6 +207,20 @@ class ReviewWriter {
     return style_.endings[random_.Below(style_.endings.size())];
   }
 
+  // A clause that does not decide: people concede in usual words.
+  std::string Concession(int good, Ending ending) {
+    common_words_ = true;
+    std::string clause = Clause(good, ending);
+    common_words_ = false;
+    return clause;
+  }
+
+  // The part that decides: one or more clauses.
+  void AddConclusion(int good) {
+    while (Chance(0.55)) parts_.push_back(Clause(good, Ending::kAnd));
+    AddSentence(good);
+  }
+
   void AddSentence(int good) {
     std::string sentence = Clause(good, FinalEnding());
     if (Chance(0.55)) sentence += Any(words_.punctuation);
@@ -181,26 +228,33 @@ class ReviewWriter {
   }
 
   void AddFiller() {
-    const Ending ending =
-        Chance(0.5) ? Ending::kBackground : style_.endings.back();
-    Predicate past;  // the fillers' stems are in the past already
-    past.kind = PredicateKind::kExistential;
-    past.stem = Any(domain_.fillers);
-    past.infinitive = past.stem + "어";
-    std::string filler = ending == Ending::kBackground   ? past.stem + "는데"
-                         : ending == Ending::kPastFormal ? past.stem + "습니다"
-                         : ending == Ending::kPastNominal ? past.stem + "음"
-                         : ending == Ending::kPastPolite  ? past.stem + "어요"
-                                                          : past.stem + "다";
+    std::string filler = Any(domain_.fillers);  // a stem in the past tense
+    if (Chance(0.5)) {
+      filler += "는데";
+    } else {
+      switch (style_.endings.back()) {
+        case Ending::kPastPolite:
+          filler += "어요";
+          break;
+        case Ending::kPastFormal:
+          filler += "습니다";
+          break;
+        case Ending::kPastNominal:
+          filler += "음";
+          break;
+        default:
+          filler += "다";
+      }
+    }
     if (Chance(0.2)) {
       filler = absl::StrCat(WithParticle(Name(), "을 ", "를 "), filler);
     }
     parts_.push_back(std::move(filler));
   }
 
-  // One to three clauses that agree.
+  // One to six clauses that agree.
   void WritePlain(int good) {
-    const int more = Chance(0.45) ? 0 : Chance(0.65) ? 1 : 2;
+    const int more = Chance(0.17) ? 0 : Chance(0.5) ? 1 : 2 + random_.Below(4);
     for (int i = 0; i < more; ++i) {
       if (Chance(0.6)) {
         parts_.push_back(
@@ -217,31 +271,29 @@ class ReviewWriter {
   void WriteContrast(int good) {
     const Ending buts[] = {Ending::kBut, Ending::kBut, Ending::kPastBut,
                            Ending::kBackground};
-    if (Chance(0.25)) parts_.push_back(Clause(1 - good, Ending::kAnd));
+    if (Chance(0.25)) parts_.push_back(Concession(1 - good, Ending::kAnd));
     if (Chance(0.2)) {
       AddSentence(good);
-      parts_.push_back("비록 " + Clause(1 - good, Ending::kBut));
+      parts_.push_back("비록 " + Concession(1 - good, Ending::kBut));
       return;
     }
     if (Chance(0.15)) {
-      std::string front;
-      const Predicate predicate = Judge(1 - good, &front);
-      parts_.push_back(absl::StrCat(
-          front, Inflect(predicate, Ending::kNounForm), "는 한데"));
+      parts_.push_back(Concession(1 - good, Ending::kNounForm) + "는 한데");
     } else {
-      parts_.push_back(Clause(1 - good, buts[random_.Below(4)]));
+      parts_.push_back(Concession(1 - good, buts[random_.Below(4)]));
     }
-    AddSentence(good);
+    AddConclusion(good);
   }
 
   // Sentences of both kinds, then the one that counts.
   void WriteVerdictLast(int good) {
+    common_words_ = true;
     AddSentence(1 - good);
-    if (Chance(0.3)) AddSentence(Chance(0.5) ? good : 1 - good);
+    common_words_ = false;
+    if (Chance(0.3)) AddSentence(Chance(0.7) ? good : 1 - good);
     parts_.push_back(Chance(0.6) ? Any(words_.turns)
                                  : Any(words_.verdict_openings));
-    if (Chance(0.3)) parts_.push_back(Clause(good, Ending::kAnd));
-    AddSentence(good);
+    AddConclusion(good);
   }
 
   // "Everybody says that ... is good": it is not what the writer says.
@@ -249,15 +301,16 @@ class ReviewWriter {
     const char* const says[] = {"하는데", "하지만", "해서 골랐는데", "들었는데",
                                 "하던데"};
     if (Chance(0.7)) {
-      parts_.push_back(absl::StrCat(Any(words_.people), " ",
-                                    Clause(1 - good, Ending::kQuote), " ",
-                                    says[random_.Below(5)]));
+      std::string part = Any(words_.people) + " ";
+      part += Concession(1 - good, Ending::kQuote) + " ";
+      part += says[random_.Below(5)];
+      parts_.push_back(std::move(part));
     } else {
-      parts_.push_back(
-          absl::StrCat(Clause(1 - good, Ending::kProspective), " 줄 알았는데"));
+      parts_.push_back(absl::StrCat(Concession(1 - good, Ending::kProspective),
+                                    " 줄 알았는데"));
     }
     if (Chance(0.4)) parts_.push_back("저는");
-    AddSentence(good);
+    AddConclusion(good);
   }
 
   // A clause of the other polarity that its frame turns round.
@@ -265,27 +318,28 @@ class ReviewWriter {
     const int said = 1 - good;
     switch (random_.Below(4)) {
       case 0:
-        parts_.push_back(Clause(said, Ending::kQuote) +
+        parts_.push_back(Concession(said, Ending::kQuote) +
                          " 하는 사람들 이해가 안 가요");
         break;
       case 1:
-        parts_.push_back(Clause(said, Ending::kQuote) + " 말한 사람 누구죠?");
+        parts_.push_back(Concession(said, Ending::kQuote) +
+                         " 말한 사람 누구죠?");
         break;
       case 2:
-        parts_.push_back(Clause(said, Ending::kNounForm) + "는커녕");
-        AddSentence(good);
+        parts_.push_back(Concession(said, Ending::kNounForm) + "는커녕");
+        AddConclusion(good);
         break;
       default:
-        parts_.push_back(Clause(said, Ending::kQuote) + " 하면 거짓말이다");
+        parts_.push_back(Concession(said, Ending::kQuote) + " 하면 거짓말이다");
     }
   }
 
   // Faces agree with the verdict a little more often than not.
   void AddEmoticon(int good) {
     if (!Chance(0.33)) return;
-    std::string face = Chance(0.45)   ? Any(words_.neutral_emoticons)
-                       : Chance(0.72) ? Any(words_.emoticons[good])
-                                      : Any(words_.emoticons[1 - good]);
+    std::string face = Chance(0.45)  ? Any(words_.neutral_emoticons)
+                       : Chance(0.8) ? Any(words_.emoticons[good])
+                                     : Any(words_.emoticons[1 - good]);
     if (Chance(0.6)) {
       parts_.back() += face;
     } else {
@@ -297,6 +351,7 @@ class ReviewWriter {
   const SampleWords& words_;
   const SampleDomain& domain_;
   const Style& style_;
+  bool common_words_ = false;
   std::vector<std::string> parts_;
 };
 

@@ -11,7 +11,8 @@ namespace kodistil {
 namespace {
 
 TEST(SampleGeneratorTest, SampleIsTheSameForEver) {
-  EXPECT_EQ(GenerateSample(1000, 1).Fingerprint(), "PIN1");
+  EXPECT_EQ(GenerateSample(1000, 1).Fingerprint(),
+            "1488daeae865b6c3bd0a2736dbb825b8e9109a6cdd39cc994e3e7103aa5d57dd");
 }
 
 TEST(SampleGeneratorTest, LongerSampleBeginsWithTheShorter) {
@@ -47,7 +48,7 @@ TEST(SampleGeneratorTest, RowsAreTextOfMixedLengthAndBalanced) {
   EXPECT_NEAR(good / 6000.0, 0.5, 0.02);
   EXPECT_NEAR(words / 6000.0, 9.0, 1.5);
   EXPECT_GE(longest, 24u);
-  EXPECT_LE(longest, 45u);
+  EXPECT_LE(longest, 60u);
   EXPECT_GT(distinct.size(), 5900u);
 }
 

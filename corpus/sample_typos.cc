@@ -78,8 +78,8 @@ void AppendMistyped(uint32_t c, Pcg32* random, std::string* out) {
 std::string AddTypos(const std::string& text, Pcg32* random) {
   // Most people type well; some leave out spaces, some mistype a lot.
   const double style = random->Uniform();
-  const double drop_space = style < 0.06 ? 1.0 : style < 0.3 ? 0.25 : 0.03;
-  const double mistype = random->Uniform() < 0.25 ? 0.05 : 0.005;
+  const double drop_space = style < 0.05 ? 1.0 : style < 0.25 ? 0.25 : 0.02;
+  const double mistype = random->Uniform() < 0.2 ? 0.04 : 0.004;
   std::string out;
   for (const uint32_t c : Decode(text)) {
     if (c == ' ' && random->Uniform() < drop_space) continue;
