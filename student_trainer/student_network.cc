@@ -46,10 +46,16 @@ absl::Status SetComputeThreads(int threads) {
         absl::StrCat("threads is ", threads, "; expected 1 to 1024"));
   }
   KeepBlasToOneThread();
+  static std::once_flag once;
+  std::call_once(once, [] {
+    // LibTorch throws when somebody set it before; then it stays.
+    CatchTorch("set threads", [] {
+      at::set_num_interop_threads(1);
+      return absl::OkStatus();
+    }).IgnoreError();
+  });
   return CatchTorch("set threads", [&] {
     at::set_num_threads(threads);
-    static std::once_flag once;
-    std::call_once(once, [] { at::set_num_interop_threads(1); });
     return absl::OkStatus();
   });
 }
@@ -57,6 +63,7 @@ absl::Status SetComputeThreads(int threads) {
 struct StudentNetwork::Impl {
   StudentShape shape;
   torch::Device device = torch::kCPU;
+  bool own_kernels = true;
   Tensor parameters;              // [P], every tensor one after another
   Tensor gradient;                // [P]
   Tensor adam_mean, adam_square;  // [P]
@@ -155,7 +162,7 @@ Tensor StudentNetwork::Impl::LibraryStates(const PackedBatch& batch,
 }
 
 Tensor StudentNetwork::Impl::States(const PackedBatch& batch, Tensor x) const {
-  if (!device.is_cpu()) return LibraryStates(batch, x);
+  if (!own_kernels) return LibraryStates(batch, x);
   for (int layer = 0;; ++layer) {
     const std::vector<Tensor> weights = LayerWeights(layer);
     const std::vector<Tensor> h = PackedBiLstm(x, batch.batch_sizes, weights);
@@ -173,7 +180,7 @@ void StudentNetwork::Impl::Adam(double rate) {
   ++steps;
   const double correction1 = 1 - std::pow(0.9, steps);
   const double correction2 = 1 - std::pow(0.999, steps);
-  if (device.is_cpu()) {
+  if (own_kernels) {
     AdamStep step;
     step.size = parameters.numel();
     step.parameters = parameters.data_ptr<float>();
@@ -198,7 +205,7 @@ StudentNetwork::StudentNetwork(std::unique_ptr<Impl> impl)
 StudentNetwork::~StudentNetwork() = default;
 
 absl::StatusOr<std::unique_ptr<StudentNetwork>> StudentNetwork::Create(
-    const StudentShape& shape, const std::string& device) {
+    const StudentShape& shape, const std::string& device, Kernels kernels) {
   KODISTIL_RETURN_IF_ERROR(shape.Validate());
   using Result = absl::StatusOr<std::unique_ptr<StudentNetwork>>;
   if (device != "cpu" && device.rfind("cuda", 0) != 0) {
@@ -213,6 +220,7 @@ absl::StatusOr<std::unique_ptr<StudentNetwork>> StudentNetwork::Create(
     auto impl = std::make_unique<Impl>();
     impl->shape = shape;
     impl->device = torch::Device(device);
+    impl->own_kernels = impl->device.is_cpu() && kernels == Kernels::kAuto;
     impl->Allocate();
     return std::unique_ptr<StudentNetwork>(new StudentNetwork(std::move(impl)));
   });

@@ -33,10 +33,15 @@ using LossFunction = std::function<LossSums(absl::Span<const float> logits,
 // Logits may be called from several threads at once.
 class StudentNetwork {
  public:
+  // What computes the LSTM and Adam. kAuto: our kernels on CPU, LibTorch on
+  // other devices; kLibTorch is for tests, which run that path on CPU.
+  enum class Kernels { kAuto, kLibTorch };
+
   // `device`: "cpu" or "cuda:N". Weights are zero. INVALID_ARGUMENT for a bad
   // shape or device, FAILED_PRECONDITION when this LibTorch has no such device.
   static absl::StatusOr<std::unique_ptr<StudentNetwork>> Create(
-      const StudentShape& shape, const std::string& device);
+      const StudentShape& shape, const std::string& device,
+      Kernels kernels = Kernels::kAuto);
   ~StudentNetwork();
 
   // PyTorch's default initialisation: embedding N(0, 1) with a zero padding

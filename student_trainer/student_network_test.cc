@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/hash.h"
@@ -112,13 +113,23 @@ void ExpectNear(const std::vector<float>& found,
   }
 }
 
-class StudentLayersTest : public ::testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Layers, StudentLayersTest, ::testing::Values(1, 2));
+// Layers, and what computes them.
+using Variant = std::pair<int, StudentNetwork::Kernels>;
+class StudentLayersTest : public ::testing::TestWithParam<Variant> {
+ protected:
+  const StudentShape shape_ = SmallShape(GetParam().first);
+  const StudentNetwork::Kernels kernels_ = GetParam().second;
+};
+INSTANTIATE_TEST_SUITE_P(
+    Variants, StudentLayersTest,
+    ::testing::Values(Variant(1, StudentNetwork::Kernels::kAuto),
+                      Variant(2, StudentNetwork::Kernels::kAuto),
+                      Variant(1, StudentNetwork::Kernels::kLibTorch),
+                      Variant(2, StudentNetwork::Kernels::kLibTorch)));
 
 TEST_P(StudentLayersTest, NamesAndShapesArePyTorchs) {
-  const StudentShape shape = SmallShape(GetParam());
-  Reference reference(shape);
-  const auto tensors = shape.Tensors();
+  Reference reference(shape_);
+  const auto tensors = shape_.Tensors();
   const auto parameters = reference->named_parameters();
   ASSERT_EQ(tensors.size(), parameters.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -128,26 +139,26 @@ TEST_P(StudentLayersTest, NamesAndShapesArePyTorchs) {
 }
 
 TEST_P(StudentLayersTest, LogitsEqualPackedSequencesOfLibTorch) {
-  const StudentShape shape = SmallShape(GetParam());
   torch::manual_seed(1);
-  Reference reference(shape);
-  ASSERT_OK_AND_ASSIGN(auto network, StudentNetwork::Create(shape, "cpu"));
+  Reference reference(shape_);
+  ASSERT_OK_AND_ASSIGN(auto network,
+                       StudentNetwork::Create(shape_, "cpu", kernels_));
   ASSERT_OK(network->SetWeights(WeightsOf(reference)));
-  const auto rows = RandomRows(33, shape.vocab_size);
+  const auto rows = RandomRows(33, shape_.vocab_size);
   const PackedBatch batch = Pack(rows);
   ASSERT_OK_AND_ASSIGN(const auto logits, network->Logits(batch));
   ExpectNear(logits, Values(reference->forward(rows, batch)), 1e-5, "logits");
 }
 
 TEST_P(StudentLayersTest, TrainingStepsEqualLibTorchsAutogradAndAdam) {
-  const StudentShape shape = SmallShape(GetParam());
   torch::manual_seed(2);
-  Reference reference(shape);
-  ASSERT_OK_AND_ASSIGN(auto network, StudentNetwork::Create(shape, "cpu"));
+  Reference reference(shape_);
+  ASSERT_OK_AND_ASSIGN(auto network,
+                       StudentNetwork::Create(shape_, "cpu", kernels_));
   ASSERT_OK(network->SetWeights(WeightsOf(reference)));
   torch::optim::Adam adam(reference->parameters(),
                           torch::optim::AdamOptions(0.01));
-  const auto rows = RandomRows(33, shape.vocab_size);
+  const auto rows = RandomRows(33, shape_.vocab_size);
   const PackedBatch batch = Pack(rows);
   for (int step = 0; step < 3; ++step) {
     // Loss: half the sum of squares, whose gradient is the logits.
@@ -183,17 +194,17 @@ TEST_P(StudentLayersTest, TrainingStepsEqualLibTorchsAutogradAndAdam) {
 }
 
 TEST_P(StudentLayersTest, RowDoesNotDependOnItsNeighbours) {
-  const StudentShape shape = SmallShape(GetParam());
-  ASSERT_OK_AND_ASSIGN(auto network, StudentNetwork::Create(shape, "cpu"));
+  ASSERT_OK_AND_ASSIGN(auto network,
+                       StudentNetwork::Create(shape_, "cpu", kernels_));
   ASSERT_OK(network->Initialize(3));
-  const auto rows = RandomRows(33, shape.vocab_size);
+  const auto rows = RandomRows(33, shape_.vocab_size);
   const PackedBatch batch = Pack(rows);
   ASSERT_OK_AND_ASSIGN(const auto together, network->Logits(batch));
   for (size_t i = 0; i < batch.rows.size(); ++i) {
     ASSERT_OK_AND_ASSIGN(const auto alone,
                          network->Logits(Pack(rows, {batch.rows[i]})));
-    const auto begin = together.begin() + i * shape.num_classes;
-    ExpectNear(alone, {begin, begin + shape.num_classes}, 1e-6, "logits");
+    const auto begin = together.begin() + i * shape_.num_classes;
+    ExpectNear(alone, {begin, begin + shape_.num_classes}, 1e-6, "logits");
   }
 }
 
