@@ -1,5 +1,7 @@
 #include "logit_store/in_memory_logit_store.h"
 
+#include <algorithm>
+
 #include "base/status_macros.h"
 #include "logit_store/logit_format.h"
 
@@ -17,10 +19,11 @@ std::vector<const v1::LogitRow*> InMemoryLogitStore::CurrentRows(
   const RegisteredDataset& dataset =
       datasets_.at(set.manifest.id().dataset()).registered;
   std::vector<const v1::LogitRow*> rows;
-  for (const auto& [index, row] : set.rows) {
-    if (index >= begin && index < end && index < dataset.info.row_count() &&
-        row.text_hash() == dataset.HashOf(index)) {
-      rows.push_back(&row);
+  end = std::min(end, dataset.info.row_count());
+  for (auto at = set.rows.lower_bound(begin);
+       at != set.rows.end() && at->first < end; ++at) {
+    if (at->second.text_hash() == dataset.HashOf(at->first)) {
+      rows.push_back(&at->second);
     }
   }
   return rows;

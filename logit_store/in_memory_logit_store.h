@@ -15,8 +15,8 @@
 
 namespace kodistil {
 
-// Thread-safe.
-class InMemoryLogitStore final : public LogitStore {
+// Thread-safe. Tests derive stores that fail from it.
+class InMemoryLogitStore : public LogitStore {
  public:
   absl::StatusOr<v1::RegisterDatasetResponse> RegisterDataset(
       const DatasetRegistration& registration, const RowSource& next) override;

@@ -17,6 +17,7 @@
 #include "logit_store/logit_store_client.h"
 #include "logit_store/logit_store_service.h"
 #include "logit_store/rocksdb_logit_store.h"
+#include "logit_store/store_testing.h"
 
 namespace kodistil {
 namespace {
@@ -90,87 +91,6 @@ std::unique_ptr<Harness> Make() {
   return std::make_unique<T>();
 }
 
-const char kTeacher[] =
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const char kOtherTeacher[] =
-    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-
-Dataset Texts(const std::vector<std::string>& texts) {
-  Dataset dataset;
-  dataset.name = "films";
-  for (const std::string& text : texts) {
-    dataset.rows.push_back(
-        {text, "", static_cast<int>(text.size() % 2), Split::kTrain});
-  }
-  return dataset;
-}
-
-// `rows` texts that differ.
-Dataset ManyTexts(int rows) {
-  std::vector<std::string> texts;
-  for (int i = 0; i < rows; ++i) texts.push_back("영화 " + std::to_string(i));
-  return Texts(texts);
-}
-
-v1::DatasetRow ProtoRow(const Dataset& dataset, uint64_t index) {
-  v1::DatasetRow row;
-  row.set_index(index);
-  row.set_text(dataset.rows[index].text);
-  row.set_second_text(dataset.rows[index].second_text);
-  row.set_label(dataset.rows[index].label);
-  row.set_split(static_cast<uint32_t>(dataset.rows[index].split));
-  return row;
-}
-
-RowSource RowsOf(const Dataset& dataset, uint64_t count) {
-  return [&dataset, count, next = uint64_t{0}](
-             v1::DatasetRow* row) mutable -> absl::StatusOr<bool> {
-    if (next == count) return false;
-    *row = ProtoRow(dataset, next++);
-    return true;
-  };
-}
-
-v1::LogitSetId SetId(const std::string& teacher = kTeacher) {
-  v1::LogitSetId id;
-  id.set_teacher_fingerprint(teacher);
-  id.set_dataset("films");
-  return id;
-}
-
-v1::LogitSetManifest ManifestOf(const Dataset& dataset, int classes = 2,
-                                const std::string& teacher = kTeacher) {
-  v1::LogitSetManifest manifest;
-  *manifest.mutable_id() = SetId(teacher);
-  manifest.set_teacher_name("ngram");
-  manifest.set_dataset_fingerprint(dataset.Fingerprint());
-  manifest.set_row_count(dataset.rows.size());
-  manifest.set_num_classes(classes);
-  return manifest;
-}
-
-v1::LogitRow LogitsOf(const Dataset& dataset, uint64_t index,
-                      std::vector<float> logits) {
-  v1::LogitRow row;
-  row.set_index(index);
-  if (index < dataset.rows.size()) {
-    row.set_text_hash(
-        TextHash(dataset.rows[index].text, dataset.rows[index].second_text));
-  }
-  row.mutable_logits()->Add(logits.begin(), logits.end());
-  return row;
-}
-
-// [begin, end) pairs.
-std::vector<std::pair<uint64_t, uint64_t>> RangesOf(
-    const v1::MissingResponse& missing) {
-  std::vector<std::pair<uint64_t, uint64_t>> ranges;
-  for (const v1::IndexRange& range : missing.ranges()) {
-    ranges.emplace_back(range.begin(), range.end());
-  }
-  return ranges;
-}
-
 class LogitStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
   void SetUp() override { harness_ = GetParam().make(); }
@@ -179,40 +99,29 @@ class LogitStoreTest : public ::testing::TestWithParam<Implementation> {
 
   absl::StatusOr<v1::RegisterDatasetResponse> Register(
       const Dataset& dataset, const std::string& expected = "") {
-    return store().RegisterDataset(
-        {dataset.name, dataset.Fingerprint(), dataset.rows.size(), expected},
-        RowsOf(dataset, dataset.rows.size()));
+    return RegisterRows(dataset, expected, &store());
   }
 
-  // Registers `dataset` and creates the set of kTeacher.
-  void Prepare(const Dataset& dataset) {
+  // Registers `dataset`, creates the set of kTeacher, and puts the rows.
+  void Prepare(const Dataset& dataset,
+               const std::vector<uint64_t>& indices = {}) {
     ASSERT_OK(Register(dataset));
     ASSERT_OK(store().CreateSet(ManifestOf(dataset)));
+    if (indices.empty()) return;
+    ASSERT_OK(PutRows(dataset, indices));
   }
 
-  // Row i gets {i, -i}.
   absl::Status PutRows(const Dataset& dataset,
                        const std::vector<uint64_t>& indices,
                        const std::string& teacher = kTeacher) {
-    std::vector<v1::LogitRow> rows;
-    for (const uint64_t i : indices) {
-      rows.push_back(LogitsOf(dataset, i, {float(i), -float(i)}));
-    }
-    return store().Put(SetId(teacher), rows);
+    return kodistil::PutRows(dataset, indices, &store(), teacher);
   }
 
-  // Index and first logit of what a scan finds.
   std::vector<std::pair<uint64_t, float>> ScanAll(
       const ScanOptions& options = {}) {
-    std::vector<std::pair<uint64_t, float>> found;
-    EXPECT_OK(
-        store().Scan(SetId(), options,
-                     [&](const v1::LogitRow& row, const v1::DatasetRow* text) {
-                       EXPECT_EQ(text != nullptr, options.with_text);
-                       found.emplace_back(row.index(), row.logits(0));
-                       return absl::OkStatus();
-                     }));
-    return found;
+    const auto found = ScanRows(store(), options);
+    EXPECT_OK(found);
+    return found.value_or(std::vector<std::pair<uint64_t, float>>());
   }
 
   std::unique_ptr<Harness> harness_;
@@ -304,8 +213,7 @@ TEST_P(LogitStoreTest, RegisteringOverAnUnexpectedFingerprintIsRefused) {
 
 TEST_P(LogitStoreTest, WrongRowsAreRefusedAndLeaveTheOldOnes) {
   const Dataset old = Texts({"a", "b"});
-  Prepare(old);
-  ASSERT_OK(PutRows(old, {0, 1}));
+  Prepare(old, {0, 1});
   const Dataset next = Texts({"x", "y", "z"});
   const auto with = [&](uint64_t row_count, const RowSource& rows) {
     return store().RegisterDataset(
@@ -334,8 +242,7 @@ TEST_P(LogitStoreTest, WrongRowsAreRefusedAndLeaveTheOldOnes) {
 
 TEST_P(LogitStoreTest, ChangedRowsAloneAreMissingAfterRegisteringAnew) {
   const Dataset old = Texts({"a", "b", "c", "d"});
-  Prepare(old);
-  ASSERT_OK(PutRows(old, {0, 1, 2, 3}));
+  Prepare(old, {0, 1, 2, 3});
   Dataset edited = Texts({"a", "B", "c", "d", "e"});
   edited.rows[2].label = kNoLabel;  // no other text
   ASSERT_OK_AND_ASSIGN(const v1::RegisterDatasetResponse response,
@@ -346,10 +253,8 @@ TEST_P(LogitStoreTest, ChangedRowsAloneAreMissingAfterRegisteringAnew) {
                        store().CreateSet(ManifestOf(edited)));
   EXPECT_EQ(moved.dataset_fingerprint(), edited.Fingerprint());
   EXPECT_EQ(moved.row_count(), 5u);
-  ASSERT_OK_AND_ASSIGN(const v1::MissingResponse missing,
-                       store().Missing(SetId()));
-  EXPECT_THAT(RangesOf(missing), ElementsAre(Pair(1, 2), Pair(4, 5)));
-  EXPECT_EQ(missing.count(), 2u);
+  ASSERT_OK_AND_ASSIGN(const auto missing, MissingRanges(store()));
+  EXPECT_THAT(missing, ElementsAre(Pair(1, 2), Pair(4, 5)));
   EXPECT_THAT(ScanAll(), ElementsAre(Pair(0, 0.f), Pair(2, 2.f), Pair(3, 3.f)));
   ASSERT_OK_AND_ASSIGN(const std::vector<v1::LogitRow> got,
                        store().Get(SetId(), {1}));
@@ -423,8 +328,7 @@ TEST_P(LogitStoreTest, PutRefusesWrongRowsAndKeepsNone) {
 
 TEST_P(LogitStoreTest, GetAnswersInTheOrderAsked) {
   const Dataset dataset = ManyTexts(300);
-  Prepare(dataset);
-  ASSERT_OK(PutRows(dataset, {0, 1, 255, 256}));
+  Prepare(dataset, {0, 1, 255, 256});
   ASSERT_OK_AND_ASSIGN(const std::vector<v1::LogitRow> rows,
                        store().Get(SetId(), {256, 7, 1, 1, 300}));
   ASSERT_THAT(rows, SizeIs(5));
@@ -440,8 +344,7 @@ TEST_P(LogitStoreTest, GetAnswersInTheOrderAsked) {
 
 TEST_P(LogitStoreTest, ScanGoesInIndexOrderWithinItsRange) {
   const Dataset dataset = ManyTexts(70000);
-  Prepare(dataset);
-  ASSERT_OK(PutRows(dataset, {65536, 2, 256, 255, 1}));
+  Prepare(dataset, {65536, 2, 256, 255, 1});
   EXPECT_THAT(ScanAll(),
               ElementsAre(Pair(1, 1.f), Pair(2, 2.f), Pair(255, 255.f),
                           Pair(256, 256.f), Pair(65536, 65536.f)));
@@ -460,8 +363,7 @@ TEST_P(LogitStoreTest, ScanShowsTheRegisteredTexts) {
   Dataset dataset = ManyTexts(100);
   dataset.rows[90].second_text = "둘째";
   dataset.rows[90].split = Split::kTest;
-  Prepare(dataset);
-  ASSERT_OK(PutRows(dataset, {3, 4, 90}));
+  Prepare(dataset, {3, 4, 90});
   ScanOptions options;
   options.with_text = true;
   std::vector<std::string> texts;
@@ -478,8 +380,7 @@ TEST_P(LogitStoreTest, ScanShowsTheRegisteredTexts) {
 
 TEST_P(LogitStoreTest, ScanEndsWithTheVisitorsError) {
   const Dataset dataset = ManyTexts(100);
-  Prepare(dataset);
-  ASSERT_OK(PutRows(dataset, {1, 2, 3}));
+  Prepare(dataset, {1, 2, 3});
   int seen = 0;
   EXPECT_THAT(store().Scan(SetId(), ScanOptions(),
                            [&](const v1::LogitRow&, const v1::DatasetRow*) {
@@ -509,20 +410,19 @@ TEST_P(LogitStoreTest, ScanForAnotherDatasetIsRefused) {
 TEST_P(LogitStoreTest, MissingReturnsMergedRanges) {
   const Dataset dataset = ManyTexts(10);
   Prepare(dataset);
-  ASSERT_OK_AND_ASSIGN(const v1::MissingResponse all, store().Missing(SetId()));
-  EXPECT_THAT(RangesOf(all), ElementsAre(Pair(0, 10)));
-  EXPECT_EQ(all.count(), 10u);
+  ASSERT_OK_AND_ASSIGN(const auto all, MissingRanges(store()));
+  EXPECT_THAT(all, ElementsAre(Pair(0, 10)));
   ASSERT_OK(PutRows(dataset, {0, 3, 4, 8}));
   ASSERT_OK_AND_ASSIGN(const v1::MissingResponse some,
                        store().Missing(SetId()));
-  EXPECT_THAT(RangesOf(some), ElementsAre(Pair(1, 3), Pair(5, 8), Pair(9, 10)));
   EXPECT_EQ(some.count(), 6u);
+  ASSERT_OK_AND_ASSIGN(const auto ranges, MissingRanges(store()));
+  EXPECT_THAT(ranges, ElementsAre(Pair(1, 3), Pair(5, 8), Pair(9, 10)));
 }
 
 TEST_P(LogitStoreTest, PutAgainReplaces) {
   const Dataset dataset = Texts({"a", "b"});
-  Prepare(dataset);
-  ASSERT_OK(PutRows(dataset, {1}));
+  Prepare(dataset, {1});
   ASSERT_OK(store().Put(SetId(), {LogitsOf(dataset, 1, {0.5f, 0.25f})}));
   EXPECT_THAT(ScanAll(), ElementsAre(Pair(1, 0.5f)));
 }
@@ -548,8 +448,7 @@ TEST_P(LogitStoreTest, TeachersDoNotMeet) {
 
 TEST_P(LogitStoreTest, VerifyCountsTheRecords) {
   const Dataset dataset = ManyTexts(10);
-  Prepare(dataset);
-  ASSERT_OK(PutRows(dataset, {1, 2, 9}));
+  Prepare(dataset, {1, 2, 9});
   ASSERT_OK_AND_ASSIGN(const v1::VerifyResponse verified,
                        store().Verify(SetId()));
   EXPECT_EQ(verified.checked(), 3u);

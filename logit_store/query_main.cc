@@ -80,6 +80,7 @@ absl::Status Run() {
   RocksDbLogitStoreOptions store_options;
   store_options.path = absl::GetFlag(FLAGS_store);
   store_options.read_only = options.import_file.empty();
+  store_options.create_if_missing = false;
   store_options.lock_wait = absl::Seconds(1);
   auto store = RocksDbLogitStore::Open(store_options);
   if (store.status().code() == absl::StatusCode::kUnavailable) {

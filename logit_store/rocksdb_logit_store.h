@@ -26,8 +26,10 @@ class WriteBatch;
 namespace kodistil {
 
 struct RocksDbLogitStoreOptions {
-  // Folder of the database; made when it is not there, unless read_only.
+  // Folder of the database.
   std::string path;
+  // false: NOT_FOUND where there is no store.
+  bool create_if_missing = true;
   // Opens without the lock, also while another process has the store open: sees
   // what was there at that moment. Writing is FAILED_PRECONDITION.
   bool read_only = false;

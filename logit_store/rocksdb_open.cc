@@ -73,10 +73,6 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenToWrite(
 
 absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenToRead(
     const std::string& path) {
-  if (!FileExists(JoinPath(path, "CURRENT"))) {
-    return absl::NotFoundError(absl::StrCat("no logit store at ", path,
-                                            ": expected a RocksDB database"));
-  }
   // The process that has the store open may replace files between our reading
   // of the list and of the files.
   constexpr int kTries = 5;
@@ -98,6 +94,12 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenToRead(
 absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenLogitDatabase(
     const RocksDbLogitStoreOptions& options) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
+  const bool create = options.create_if_missing && !options.read_only;
+  if (!create && !FileExists(JoinPath(options.path, "CURRENT"))) {
+    return absl::NotFoundError(
+        absl::StrCat("no logit store at ", options.path,
+                     ": expected the folder of a RocksDB database"));
+  }
   return options.read_only ? OpenToRead(options.path) : OpenToWrite(options);
 }
 
