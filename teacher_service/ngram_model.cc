@@ -245,9 +245,14 @@ class NgramModel : public TeacherModel {
   const int threads_;
 };
 
-std::string LastPathPart(std::string path) {
+std::string WithoutEndingSlash(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path.substr(path.rfind('/') + 1);
+  return path;
+}
+
+std::string LastPathPart(const std::string& path) {
+  const std::string stripped = WithoutEndingSlash(path);
+  return stripped.substr(stripped.rfind('/') + 1);
 }
 
 }  // namespace
@@ -278,7 +283,8 @@ absl::Status CheckNgramOutput(const std::string& dir) {
 }
 
 absl::Status SaveNgramModel(const NgramParameters& parameters,
-                            const std::string& dir) {
+                            const std::string& folder) {
+  const std::string dir = WithoutEndingSlash(folder);
   KODISTIL_RETURN_IF_ERROR(CheckNgramOutput(dir));
   const std::string temporary = absl::StrCat(dir, ".tmp-", getpid());
   KODISTIL_RETURN_IF_ERROR(RemoveAll(temporary));

@@ -6,14 +6,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/files.h"
 #include "base/testing.h"
 #include "teacher_service/ngram_model.h"
 
 namespace kodistil {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Rows of `classes` classes, each class with words of its own.
@@ -55,54 +53,6 @@ NgramParameters OnlyFold(NgramParameters parameters, int fold) {
                 parameters.bias.begin() + to * outputs);
   }
   return parameters;
-}
-
-TEST(NgramFeaturesTest, CountsEachNgramOnce) {
-  NgramShape shape;
-  shape.max_n = 2;
-  shape.mark_edges = false;
-  std::vector<NgramCount> counts;
-  CountNgrams(shape, "가나가나", "", &counts);
-  // 가 x2, 나 x2, 가나 x2, 나가 x1.
-  std::vector<uint32_t> values;
-  for (const NgramCount& count : counts) values.push_back(count.count);
-  std::sort(values.begin(), values.end());
-  EXPECT_THAT(values, ElementsAre(1, 2, 2, 2));
-}
-
-TEST(NgramFeaturesTest, WhiteSpaceAndCaseDoNotMatter) {
-  std::vector<NgramCount> a;
-  std::vector<NgramCount> b;
-  CountNgrams({}, "  OK\t 영화 ", "", &a);
-  CountNgrams({}, "ok 영화", "", &b);
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].hash, b[i].hash);
-}
-
-TEST(NgramFeaturesTest, SecondTextHasNgramsOfItsOwn) {
-  std::vector<NgramCount> one;
-  std::vector<NgramCount> pair;
-  CountNgrams({}, "영화", "", &one);
-  CountNgrams({}, "영화", "영화", &pair);
-  EXPECT_EQ(pair.size(), 2 * one.size());
-}
-
-TEST(NgramFeaturesTest, BytesOutsideUtf8AreCharacters) {
-  NgramShape shape;
-  shape.max_n = 1;
-  shape.mark_edges = false;
-  std::vector<NgramCount> counts;
-  CountNgrams(shape, "\xff\xed\x95\x41", "", &counts);
-  EXPECT_EQ(counts.size(), 4u);
-}
-
-TEST(HashIndexTest, FindsEveryHashAndNoOther) {
-  std::vector<uint64_t> hashes;
-  for (uint64_t i = 0; i < 1000; ++i) hashes.push_back(i * 1024);
-  const HashIndex index(hashes);
-  for (uint32_t i = 0; i < 1000; ++i) EXPECT_EQ(index.Find(i * 1024), i);
-  EXPECT_EQ(index.Find(1), HashIndex::kAbsent);
-  EXPECT_EQ(HashIndex().Find(0), HashIndex::kAbsent);
 }
 
 TEST(NgramTrainerTest, LearnsTwoClasses) {
@@ -211,88 +161,6 @@ TEST(NgramTrainerTest, BadOptionsAreInvalid) {
   options = {};
   options.folds = 1;
   EXPECT_EQ(code(options), absl::StatusCode::kInvalidArgument);
-}
-
-class NgramModelTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(parameters_,
-                         TrainNgramModel(MakeDataset(300, 2), FastOptions()));
-    options_.model_dir = JoinPath(NewTestDir(), "model");
-  }
-
-  NgramParameters parameters_;
-  TeacherModelOptions options_;
-};
-
-TEST_F(NgramModelTest, LoadedModelScoresAsTheTrainedOne) {
-  ASSERT_OK(SaveNgramModel(parameters_, options_.model_dir));
-  ASSERT_OK_AND_ASSIGN(const auto model, LoadNgramModel(options_));
-  EXPECT_EQ(model->info().model_type, "ngram");
-  EXPECT_EQ(model->info().name, "model");
-  const NgramScorer scorer(parameters_);
-  // Enough rows for several threads.
-  std::vector<EncodedInput> inputs;
-  std::vector<const EncodedInput*> batch;
-  for (int i = 0; i < 1000; ++i) {
-    ASSERT_OK_AND_ASSIGN(EncodedInput input,
-                         model->Encode({absl::StrCat("지루하다 ", i), ""}));
-    EXPECT_EQ(input.tokens, 1);
-    inputs.push_back(std::move(input));
-  }
-  for (const EncodedInput& input : inputs) batch.push_back(&input);
-  ASSERT_OK_AND_ASSIGN(const std::vector<float> logits, model->Infer(batch));
-  std::vector<float> expected;
-  for (const EncodedInput& input : inputs) {
-    scorer.Score(input.input.text, "", &expected);
-  }
-  EXPECT_EQ(logits, expected);
-  EXPECT_THAT(model->Encode({"", ""}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
-}
-
-TEST_F(NgramModelTest, FingerprintIsThatOfTheContent) {
-  ASSERT_OK(SaveNgramModel(parameters_, options_.model_dir));
-  ASSERT_OK_AND_ASSIGN(const auto first, LoadNgramModel(options_));
-  // Trained and saved again, over the first.
-  ASSERT_OK_AND_ASSIGN(parameters_,
-                       TrainNgramModel(MakeDataset(300, 2), FastOptions()));
-  ASSERT_OK(SaveNgramModel(parameters_, options_.model_dir));
-  ASSERT_OK_AND_ASSIGN(const auto second, LoadNgramModel(options_));
-  EXPECT_EQ(first->info().fingerprint, second->info().fingerprint);
-  EXPECT_EQ(first->info().fingerprint.size(), 64u);
-  parameters_.bias[0] += 1;
-  ASSERT_OK(SaveNgramModel(parameters_, options_.model_dir));
-  ASSERT_OK_AND_ASSIGN(const auto other, LoadNgramModel(options_));
-  EXPECT_NE(first->info().fingerprint, other->info().fingerprint);
-}
-
-TEST_F(NgramModelTest, AFolderOfSomethingElseIsNotReplaced) {
-  const std::string precious = JoinPath(options_.model_dir, "precious");
-  ASSERT_OK(WriteFileAtomically(precious, "x"));
-  EXPECT_THAT(SaveNgramModel(parameters_, options_.model_dir),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("is no n-gram model")));
-  EXPECT_TRUE(FileExists(precious));
-}
-
-TEST_F(NgramModelTest, DamagedFoldersAreRefused) {
-  EXPECT_THAT(LoadNgramModel(options_),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("config.json")));
-  ASSERT_OK(SaveNgramModel(parameters_, options_.model_dir));
-  const std::string config = JoinPath(options_.model_dir, "config.json");
-  ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(config));
-  const size_t at = text.find("\"folds\": 5");
-  ASSERT_NE(at, std::string::npos);
-  text.replace(at, 10, "\"folds\": 4");
-  ASSERT_OK(WriteFileAtomically(config, text));
-  EXPECT_THAT(LoadNgramModel(options_), StatusIs(absl::StatusCode::kDataLoss,
-                                                 HasSubstr("tensor weights")));
-  text.replace(at, 10, "\"folds\":\"\"");
-  ASSERT_OK(WriteFileAtomically(config, text));
-  EXPECT_THAT(LoadNgramModel(options_),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("folds: found \"\"")));
 }
 
 }  // namespace
