@@ -11,6 +11,7 @@
 #include "corpus/dataset.h"
 #include "logit_store/logit_format.h"
 #include "logit_store/rocksdb_open.h"
+#include "logit_store/rocksdb_range.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
 
@@ -24,75 +25,12 @@ absl::string_view ToView(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
-}  // namespace
-
-// The records from `first` up to the last key with `prefix`, as of `snapshot`
-// (null for now).
-class RocksDbLogitStore::Range {
- public:
-  Range(rocksdb::DB* db, const rocksdb::Snapshot* snapshot,
-        const std::string& prefix, uint64_t begin, uint64_t end)
-      : begin_(AppendIndex(prefix, begin)),
-        end_(end == UINT64_MAX
-                 ? absl::StrCat(AppendIndex(prefix, end), std::string(1, '\0'))
-                 : AppendIndex(prefix, end)),
-        end_slice_(end_) {
-    rocksdb::ReadOptions options;
-    options.snapshot = snapshot;
-    options.iterate_upper_bound = &end_slice_;
-    options.fill_cache = false;
-    iterator_.reset(db->NewIterator(options));
-    iterator_->Seek(begin_);
-  }
-
-  bool Valid() const { return iterator_->Valid(); }
-  void Next() { iterator_->Next(); }
-  void Seek(const std::string& key) { iterator_->Seek(key); }
-  absl::string_view key() const { return ToView(iterator_->key()); }
-  absl::string_view record() const { return ToView(iterator_->value()); }
-  uint64_t index() const { return IndexOfKey(key()); }
-  absl::Status status() const { return FromRocksDbStatus(iterator_->status()); }
-
- private:
-  const std::string begin_, end_;
-  const rocksdb::Slice end_slice_;
-  std::unique_ptr<rocksdb::Iterator> iterator_;
-};
-
-// Texts for a scan: rows asked for in ascending order.
-class RocksDbLogitStore::TextReader {
- public:
-  TextReader(rocksdb::DB* db, const View& view, uint64_t begin)
-      : prefix_(
-            RowPrefix(view.dataset->info.dataset(), view.dataset->generation)),
-        range_(db, view.snapshot.get(), prefix_, begin, UINT64_MAX) {}
-
-  absl::StatusOr<const v1::DatasetRow*> Read(uint64_t index) {
-    const std::string key = AppendIndex(prefix_, index);
-    if (range_.Valid() && range_.index() + 1 == index) range_.Next();
-    if (range_.Valid() && range_.index() != index) range_.Seek(key);
-    KODISTIL_RETURN_IF_ERROR(range_.status());
-    if (!range_.Valid() || range_.index() != index) {
-      return absl::DataLossError(absl::StrCat(KeyText(key), " is gone"));
-    }
-    KODISTIL_RETURN_IF_ERROR(OpenMessage(key, range_.record(), &row_));
-    return &row_;
-  }
-
- private:
-  const std::string prefix_;
-  Range range_;
-  v1::DatasetRow row_;
-};
-
-absl::Status RocksDbLogitStoreOptions::Validate() const {
-  if (path.empty()) {
-    return absl::InvalidArgumentError("the path of the logit store is empty");
-  }
-  if (lock_wait >= absl::ZeroDuration()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "lock_wait ", absl::FormatDuration(lock_wait), ": expected 0 or more"));
+// Of the keys of a dataset's rows.
+std::string TextPrefix(const RegisteredDataset& dataset) {
+  return RowPrefix(dataset.info.dataset(), dataset.generation);
 }
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<RocksDbLogitStore>> RocksDbLogitStore::Open(
     const RocksDbLogitStoreOptions& options) {
@@ -174,8 +112,9 @@ RocksDbLogitStore::LoadDataset(const std::string& name) const {
 absl::StatusOr<std::string> RocksDbLogitStore::LoadHashes(
     const std::string& name, const RegisteredDataset& dataset) const {
   std::string hashes;
-  Range blocks(db_.get(), nullptr, HashBlockPrefix(name, dataset.generation),
-               /*begin=*/0, /*end=*/UINT64_MAX);
+  RocksDbRange blocks(db_.get(), nullptr,
+                      HashBlockPrefix(name, dataset.generation),
+                      /*begin=*/0, /*end=*/UINT64_MAX);
   for (; blocks.Valid(); blocks.Next()) {
     KODISTIL_ASSIGN_OR_RETURN(const absl::string_view payload,
                               OpenRecord(blocks.key(), blocks.record()));
@@ -330,7 +269,8 @@ absl::Status RocksDbLogitStore::ScanDataset(const std::string& name,
     view.snapshot = TakeSnapshot();
   }
   end = std::min(end, view.dataset->info.row_count());
-  TextReader texts(db_.get(), view, begin);
+  RocksDbTextReader texts(db_.get(), view.snapshot.get(),
+                          TextPrefix(*view.dataset), begin);
   for (uint64_t index = begin; index < end; ++index) {
     KODISTIL_ASSIGN_OR_RETURN(const v1::DatasetRow* row, texts.Read(index));
     KODISTIL_RETURN_IF_ERROR(visit(*row));
@@ -411,12 +351,15 @@ absl::Status RocksDbLogitStore::Scan(const v1::LogitSetId& id,
       CheckFingerprint(view.dataset->info, options.dataset_fingerprint));
   const uint64_t end = std::min(options.end, view.dataset->info.row_count());
   if (options.begin >= end) return absl::OkStatus();
-  std::unique_ptr<TextReader> texts;
+  std::unique_ptr<RocksDbTextReader> texts;
   if (options.with_text) {
-    texts = std::make_unique<TextReader>(db_.get(), view, options.begin);
+    texts = std::make_unique<RocksDbTextReader>(db_.get(), view.snapshot.get(),
+                                                TextPrefix(*view.dataset),
+                                                options.begin);
   }
   v1::LogitRow row;
-  Range range(db_.get(), view.snapshot.get(), view.prefix, options.begin, end);
+  RocksDbRange range(db_.get(), view.snapshot.get(), view.prefix, options.begin,
+                     end);
   for (; range.Valid(); range.Next()) {
     KODISTIL_RETURN_IF_ERROR(OpenLogits(range.key(), range.record(),
                                         view.manifest.num_classes(), &row));
@@ -436,7 +379,8 @@ absl::StatusOr<v1::MissingResponse> RocksDbLogitStore::Missing(
   v1::MissingResponse missing;
   uint64_t next = 0;  // rows below it are in `missing` or there
   const uint64_t end = view.dataset->info.row_count();
-  Range range(db_.get(), view.snapshot.get(), view.prefix, /*begin=*/0, end);
+  RocksDbRange range(db_.get(), view.snapshot.get(), view.prefix, /*begin=*/0,
+                     end);
   for (; range.Valid(); range.Next()) {
     const absl::StatusOr<absl::string_view> payload =
         OpenRecord(range.key(), range.record());
@@ -498,7 +442,7 @@ absl::StatusOr<v1::VerifyResponse> RocksDbLogitStore::Verify(
       &response));
   v1::DatasetRow row;
   KODISTIL_RETURN_IF_ERROR(VerifyRange(
-      view, RowPrefix(id.dataset(), dataset.generation),
+      view, TextPrefix(dataset),
       [&](const std::string& key, absl::string_view record) {
         return OpenMessage(key, record, &row).ok() &&
                TextHash(row.text(), row.second_text()) ==
@@ -525,7 +469,7 @@ absl::Status RocksDbLogitStore::VerifyRange(
   };
   const uint64_t end = view.dataset->info.row_count();
   uint64_t next = 0;
-  Range range(db_.get(), view.snapshot.get(), prefix, /*begin=*/0, end);
+  RocksDbRange range(db_.get(), view.snapshot.get(), prefix, /*begin=*/0, end);
   for (; range.Valid(); range.Next()) {
     if (!good(std::string(range.key()), range.record())) report(range.index());
     next = range.index() + 1;

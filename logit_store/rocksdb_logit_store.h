@@ -85,8 +85,6 @@ class RocksDbLogitStore final : public LogitStore {
     std::string prefix;  // of the logits' keys
     std::shared_ptr<const rocksdb::Snapshot> snapshot;
   };
-  class Range;
-  class TextReader;
 
   RocksDbLogitStore(const RocksDbLogitStoreOptions& options,
                     std::unique_ptr<rocksdb::DB> db);

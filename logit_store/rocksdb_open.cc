@@ -91,6 +91,15 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenToRead(
 
 }  // namespace
 
+absl::Status RocksDbLogitStoreOptions::Validate() const {
+  if (path.empty()) {
+    return absl::InvalidArgumentError("the path of the logit store is empty");
+  }
+  if (lock_wait >= absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "lock_wait ", absl::FormatDuration(lock_wait), ": expected 0 or more"));
+}
+
 absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenLogitDatabase(
     const RocksDbLogitStoreOptions& options) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
