@@ -50,13 +50,13 @@ class ReviewWriter {
     if (Chance(0.16)) parts_.push_back(Any(words_.openings));
     if (Chance(0.36)) AddFiller();
     const double kind = random_.Uniform();
-    if (kind < 0.82) {
+    if (kind < 0.93) {
       WritePlain(good);
-    } else if (kind < 0.91) {
+    } else if (kind < 0.96) {
       WriteContrast(good);
-    } else if (kind < 0.95) {
+    } else if (kind < 0.98) {
       WriteVerdictLast(good);
-    } else if (kind < 0.99) {
+    } else if (kind < 0.995) {
       WriteOthersOpinion(good);
     } else {
       WriteTurnedPhrase(good);
