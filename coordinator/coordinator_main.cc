@@ -24,6 +24,8 @@ ABSL_FLAG(std::string, work_dir, SweepOptions().work_dir,
           "Folder that holds everything: store, ledger, students, results");
 ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
           "Axis: teachers; 'ngram' (trained here) or folders of models");
+ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
+          "Load TorchScript teachers (they are code)");
 ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
           "host:port of teacher servers that run elsewhere");
 ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
@@ -68,6 +70,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.label_only = absl::GetFlag(FLAGS_label_only);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
+  options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
   options.teachers = absl::GetFlag(FLAGS_teachers);
   options.logit_store = absl::GetFlag(FLAGS_logit_store);
   options.listen = absl::GetFlag(FLAGS_listen);

@@ -116,7 +116,7 @@ absl::StatusOr<std::string> LocalCluster::StartStore() {
 }
 
 absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
-    const std::string& model_dir, const std::string& store_address, int count) {
+    const TeacherSource& teacher, const std::string& store_address, int count) {
   std::vector<std::string> addresses;
   for (int i = 0; i < count; ++i) {
     Member member;
@@ -125,7 +125,9 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
                               Options(absl::StrCat("teacher/", i),
                                       "teacher_service/teacher_service"));
     member.process_options.args = {
-        absl::StrCat("--model=", model_dir),
+        absl::StrCat("--model=", teacher.model),
+        absl::StrCat("--allow_torchscript=",
+                     teacher.allow_torchscript ? "true" : "false"),
         absl::StrCat("--logit_store=", store_address),
         absl::StrCat("--device=", options_.device)};
     KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));

@@ -32,6 +32,11 @@ struct LocalClusterOptions {
   int max_quick_deaths = 5;
 };
 
+struct TeacherSource {
+  std::string model;  // a folder or a TorchScript file
+  bool allow_torchscript = false;
+};
+
 // Not thread-safe: one thread starts, supervises and stops.
 class LocalCluster {
  public:
@@ -44,7 +49,7 @@ class LocalCluster {
   // Starts `count` servers of the model in `model_dir`; returns their
   // addresses.
   absl::StatusOr<std::vector<std::string>> StartTeachers(
-      const std::string& model_dir, const std::string& store_address,
+      const TeacherSource& teacher, const std::string& store_address,
       int count);
   // Starts workers called "local/0", "local/1", ... of the coordinator there.
   absl::Status StartWorkers(const std::string& coordinator, int count);

@@ -24,6 +24,8 @@ struct SweepOptions {
   // "ngram" (trained here) or folders of models; an axis of the grid. Not used
   // with `teachers`.
   std::vector<std::string> teacher_path = {"ngram"};
+  // TorchScript files are code: only load what you trust.
+  bool allow_torchscript = false;
   // host:port of teacher servers that run elsewhere; all serve one model.
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.

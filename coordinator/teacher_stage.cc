@@ -34,6 +34,13 @@ void Say(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
+// Whether there is something that a teacher server may load.
+bool IsModel(const std::string& path) {
+  if (!IsDirectory(path)) return FileExists(path);
+  return FileExists(JoinPath(path, "config.json")) ||
+         FileExists(JoinPath(path, "model.pt"));
+}
+
 std::string FirstOf(const std::vector<uint64_t>& indices, uint64_t count) {
   const size_t shown = std::min<size_t>(indices.size(), 5);
   return absl::StrCat(
@@ -83,13 +90,16 @@ absl::Status TeacherStage::Prepare() {
     record_ = TeacherRecord();
     KODISTIL_RETURN_IF_ERROR(TrainEmbedded());
   }
-  if (!FileExists(JoinPath(folder_, "config.json"))) {
-    return absl::NotFoundError(
-        absl::StrCat("teacher ", teacher_, ": found no config.json in ",
-                     folder_, ", expected a model's folder or 'ngram'"));
+  if (!IsModel(folder_)) {
+    return absl::NotFoundError(absl::StrCat(
+        "teacher ", teacher_, ": found no config.json in ", folder_,
+        ", expected a model's folder, a TorchScript file (*.pt) or 'ngram'"));
   }
-  KODISTIL_ASSIGN_OR_RETURN(const std::string signature,
-                            FolderSignature(folder_));
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::string signature,
+      FolderSignature(IsDirectory(folder_)
+                          ? folder_
+                          : std::filesystem::path(folder_).parent_path()));
   if (!record_.fingerprint.empty() && record_.signature == signature) {
     return absl::OkStatus();
   }
@@ -121,7 +131,8 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
   KODISTIL_ASSIGN_OR_RETURN(
       servers_, context_.cluster->StartTeachers(
-                    folder_, store, context_.options->teacher_workers));
+                    {folder_, context_.options->allow_torchscript}, store,
+                    context_.options->teacher_workers));
   return servers_;
 }
 
