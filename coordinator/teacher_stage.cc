@@ -97,9 +97,10 @@ absl::Status TeacherStage::Prepare() {
   }
   KODISTIL_ASSIGN_OR_RETURN(
       const std::string signature,
-      FolderSignature(IsDirectory(folder_)
-                          ? folder_
-                          : std::filesystem::path(folder_).parent_path()));
+      FolderSignature(
+          IsDirectory(folder_)
+              ? folder_
+              : std::filesystem::path(folder_).parent_path().string()));
   if (!record_.fingerprint.empty() && record_.signature == signature) {
     return absl::OkStatus();
   }
