@@ -279,11 +279,11 @@ absl::Status TrainingBenchmarkOptions::Validate() const {
           "student \"", name, "\"; expected large, base, small, mini or tiny"));
     }
   }
-  if (rounds < 1 || time <= absl::ZeroDuration() || batch_size < 1 ||
-      batch_size > kRows) {
+  if (turn <= absl::ZeroDuration() || time <= absl::ZeroDuration() ||
+      batch_size < 1 || batch_size > kRows) {
     return absl::InvalidArgumentError(
-        absl::StrCat("rounds ", rounds, ", time ", absl::FormatDuration(time),
-                     ", batch_size ", batch_size,
+        absl::StrCat("turn ", absl::FormatDuration(turn), ", time ",
+                     absl::FormatDuration(time), ", batch_size ", batch_size,
                      "; expected each above 0, and at most ", kRows, " rows"));
   }
   return absl::OkStatus();
@@ -309,14 +309,15 @@ absl::Status RunTrainingBenchmark(const TrainingBenchmarkOptions& options) {
     shape.embedding_dim = size.embedding;
     KODISTIL_ASSIGN_OR_RETURN(std::vector<Contender> contenders,
                               MakeContenders(options, data, shape));
-    const double turn = absl::ToDoubleSeconds(options.time) / options.rounds /
-                        contenders.size();
-    for (int round = 0; round < options.rounds; ++round) {
+    const double end =
+        Seconds(CLOCK_MONOTONIC) + absl::ToDoubleSeconds(options.time);
+    do {
       for (Contender& contender : contenders) {
-        KODISTIL_RETURN_IF_ERROR(RunTurn(data, turn, &contender));
+        KODISTIL_RETURN_IF_ERROR(
+            RunTurn(data, absl::ToDoubleSeconds(options.turn), &contender));
       }
       peak = SgemmPeak(peak);
-    }
+    } while (Seconds(CLOCK_MONOTONIC) < end);
     PrintStudent(size, data, peak, contenders);
   }
   std::printf("\nsgemm of 512 x 512, one thread: %.1f GFLOP/s\n", peak);

@@ -17,8 +17,9 @@ struct TrainingBenchmarkOptions {
                                        "tiny"};
   // For a student, all engines together.
   absl::Duration time = absl::Seconds(10);
-  // Engines take turns so many times; the best turn counts.
-  int rounds = 5;
+  // Engines take turns so long; the best turn counts. Short turns find the
+  // quiet moments of a busy machine, which two threads need.
+  absl::Duration turn = absl::Milliseconds(20);
   int batch_size = 64;
   // Folder with nsmc/ratings_train.txt and seed/tokenizer/vocab_size_3000;
   // empty for random rows of the same lengths.

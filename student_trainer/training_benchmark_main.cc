@@ -14,8 +14,8 @@ ABSL_FLAG(std::vector<std::string>, students,
           "Of large, base, small, mini and tiny.");
 ABSL_FLAG(absl::Duration, time, kodistil::TrainingBenchmarkOptions().time,
           "For each student, all engines together.");
-ABSL_FLAG(int, rounds, kodistil::TrainingBenchmarkOptions().rounds,
-          "Engines take turns so many times; the best turn counts.");
+ABSL_FLAG(absl::Duration, turn, kodistil::TrainingBenchmarkOptions().turn,
+          "Engines take turns so long; the best turn counts.");
 ABSL_FLAG(int, batch_size, kodistil::TrainingBenchmarkOptions().batch_size,
           "Rows a step.");
 ABSL_FLAG(bool, libtorch, kodistil::TrainingBenchmarkOptions().libtorch,
@@ -36,7 +36,7 @@ int Main(int argc, char** argv) {
   TrainingBenchmarkOptions options;
   options.students = absl::GetFlag(FLAGS_students);
   options.time = absl::GetFlag(FLAGS_time);
-  options.rounds = absl::GetFlag(FLAGS_rounds);
+  options.turn = absl::GetFlag(FLAGS_turn);
   options.batch_size = absl::GetFlag(FLAGS_batch_size);
   options.libtorch = absl::GetFlag(FLAGS_libtorch);
   const char* data = std::getenv("KODISTIL_DATA");
