@@ -50,13 +50,13 @@ class ReviewWriter {
     if (Chance(0.16)) parts_.push_back(Any(words_.openings));
     if (Chance(0.36)) AddFiller();
     const double kind = random_.Uniform();
-    if (kind < 0.93) {
+    if (kind < 0.955) {
       WritePlain(good);
-    } else if (kind < 0.96) {
+    } else if (kind < 0.985) {
       WriteContrast(good);
-    } else if (kind < 0.98) {
+    } else if (kind < 0.992) {
       WriteVerdictLast(good);
-    } else if (kind < 0.995) {
+    } else if (kind < 0.997) {
       WriteOthersOpinion(good);
     } else {
       WriteTurnedPhrase(good);

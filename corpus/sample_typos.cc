@@ -76,10 +76,11 @@ void AppendMistyped(uint32_t c, Pcg32* random, std::string* out) {
 }  // namespace
 
 std::string AddTypos(const std::string& text, Pcg32* random) {
-  // Most people type well; some leave out spaces, some mistype a lot.
+  // Half of the people type well; others leave out spaces, as many do, or
+  // mistype.
   const double style = random->Uniform();
-  const double drop_space = style < 0.05 ? 1.0 : style < 0.25 ? 0.25 : 0.02;
-  const double mistype = random->Uniform() < 0.2 ? 0.04 : 0.004;
+  const double drop_space = style < 0.2 ? 1.0 : style < 0.5 ? 0.3 : 0.02;
+  const double mistype = random->Uniform() < 0.3 ? 0.05 : 0.004;
   std::string out;
   for (const uint32_t c : Decode(text)) {
     if (c == ' ' && random->Uniform() < drop_space) continue;
