@@ -11,11 +11,25 @@
 #include "hwy/foreach_target.h"
 // Highway's order: after foreach_target.h.
 #include "hwy/highway.h"
-#include "student_trainer/simd_math-inl.h"
+#include "student_trainer/simd_math.inc"
 
 HWY_BEFORE_NAMESPACE();
 namespace kodistil {
 namespace HWY_NAMESPACE {
+
+// `count` floats, without touching what lies behind them.
+template <class M>
+HWY_INLINE V LoadPart(D d, M mask, size_t count, const float* p) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  (void)count;
+  return hn::MaskedLoad(mask, d, p);
+#else
+  (void)mask;
+  HWY_ALIGN float part[HWY_MAX_BYTES / sizeof(float)] = {};
+  std::memcpy(part, p, count * sizeof(float));
+  return hn::Load(d, part);
+#endif
+}
 
 // Calls body(i, load, store) for every vector of `count` floats; the last one
 // may be a part of a vector.
@@ -31,14 +45,10 @@ HWY_INLINE void ForVectors(size_t count, Body body) {
   }
   if (i == count) return;
   const auto mask = hn::FirstN(d, count - i);
-  const size_t bytes = (count - i) * sizeof(float);
   body(
       i,
-      [d, bytes](const float* p) HWY_ATTR {
-        HWY_ALIGN float part[HWY_MAX_BYTES / sizeof(float)] = {};
-        std::memcpy(part, p, bytes);
-        return hn::Load(d, part);
-      },
+      [d, mask, rest = count - i](const float* p)
+          HWY_ATTR { return LoadPart(d, mask, rest, p); },
       [d, mask](V v, float* p) HWY_ATTR { hn::BlendedStore(v, mask, d, p); });
 }
 
