@@ -1,6 +1,7 @@
 // The coordinator: runs a sweep, alone or with stores, teachers and workers
 // elsewhere.
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/server.h"
+#include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/sweep.h"
 #include "coordinator/sweep_flags.h"
@@ -18,12 +20,16 @@ using kodistil::SweepOptions;
 ABSL_FLAG(bool, sweep, false, "Run the sweep: label, train, print the table");
 ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
+ABSL_FLAG(std::string, explain, "",
+          "Say why the trial with this id is where it is, and exit");
 ABSL_FLAG(std::string, spec, "",
           "A sweep in protobuf text format; flags replace its fields");
 ABSL_FLAG(std::string, work_dir, SweepOptions().work_dir,
           "Folder that holds everything: store, ledger, students, results");
 ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
           "Axis: teachers; 'ngram' (trained here) or folders of models");
+ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
+          "Load TorchScript teachers (they are code)");
 ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
           "host:port of teacher servers that run elsewhere");
 ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
@@ -68,6 +74,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.label_only = absl::GetFlag(FLAGS_label_only);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
+  options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
   options.teachers = absl::GetFlag(FLAGS_teachers);
   options.logit_store = absl::GetFlag(FLAGS_logit_store);
   options.listen = absl::GetFlag(FLAGS_listen);
@@ -96,6 +103,13 @@ int main(int argc, char** argv) {
        {"bazel run //coordinator -- --sweep",
         "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
         "--student=small,base --temperature=1,2,5"}});
+  if (!absl::GetFlag(FLAGS_explain).empty()) {
+    const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
+                                         absl::GetFlag(FLAGS_explain));
+    if (!lines.ok()) return kodistil::ExitCodeOf(lines.status());
+    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
+    return kodistil::kExitOk;
+  }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(
         absl::InvalidArgumentError("nothing to do: give --sweep (or --help)"));

@@ -199,6 +199,8 @@ absl::Status Ledger::Heartbeat(const v1::HeartbeatRequest& request,
   trial->set_epoch(request.epoch());
   trial->set_epoch_fraction(request.epoch_fraction());
   trial->set_train_loss(request.train_loss());
+  // Who gets on is not stuck.
+  if (request.finished_size() > 0) trial->clear_lost();
   for (const v1::EpochReport& report : request.finished()) {
     // After a resume epochs are reported again; the later report counts.
     while (trial->history_size() > 0 &&
@@ -259,20 +261,27 @@ absl::Status Ledger::Fail(const v1::FailRequest& request) {
                     request.retryable() || request.stopped(), request.reason());
 }
 
-absl::StatusOr<int> Ledger::ExpireLeases(absl::Time now) {
+void Ledger::RenewLeases(absl::Time now) {
   absl::MutexLock lock(&mutex_);
+  for (auto& [id, end] : lease_end_) end = now + options_.lease;
+}
+
+absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::string> workers;
   std::vector<std::string> expired;
   for (const auto& [id, end] : lease_end_) {
     if (end <= now) expired.push_back(id);
   }
   for (const std::string& id : expired) {
     Trial& trial = trials_[id];
+    workers.push_back(trial.worker_id());
     KODISTIL_RETURN_IF_ERROR(EndAttempt(
         &trial, /*lost=*/true, /*count=*/true, /*retryable=*/true,
         absl::StrCat("worker ", trial.worker_id(), " sent no heartbeat for ",
                      absl::FormatDuration(options_.lease))));
   }
-  return static_cast<int>(expired.size());
+  return workers;
 }
 
 absl::Status Ledger::ReleaseWorker(const std::string& worker, bool count,

@@ -28,7 +28,7 @@ struct LedgerOptions {
   absl::Duration lease = absl::Seconds(30);
   // Attempts that the worker itself reported as failed, until FAILED.
   int max_failures = 3;
-  // Attempts lost with their worker, until FAILED.
+  // Attempts lost with their worker and no epoch done between, until FAILED.
   int max_lost = 5;
 
   absl::Status Validate() const;
@@ -71,8 +71,11 @@ class Ledger {
   // or has failed too often. ABORTED for any other attempt.
   absl::Status Fail(const v1::FailRequest& request);
 
-  // Attempts whose lease has run out are lost. Returns how many.
-  absl::StatusOr<int> ExpireLeases(absl::Time now);
+  // Attempts whose lease has run out are lost. Returns their workers.
+  absl::StatusOr<std::vector<std::string>> ExpireLeases(absl::Time now);
+  // Every running attempt gets a new lease from `now`: for a coordinator that
+  // could not be reached for a while.
+  void RenewLeases(absl::Time now);
 
   // The worker is gone: its attempts are lost at once. With `count` they count
   // towards max_lost.

@@ -32,6 +32,11 @@ struct LocalClusterOptions {
   int max_quick_deaths = 5;
 };
 
+struct TeacherSource {
+  std::string model;  // a folder or a TorchScript file
+  bool allow_torchscript = false;
+};
+
 // Not thread-safe: one thread starts, supervises and stops.
 class LocalCluster {
  public:
@@ -44,7 +49,7 @@ class LocalCluster {
   // Starts `count` servers of the model in `model_dir`; returns their
   // addresses.
   absl::StatusOr<std::vector<std::string>> StartTeachers(
-      const std::string& model_dir, const std::string& store_address,
+      const TeacherSource& teacher, const std::string& store_address,
       int count);
   // Starts workers called "local/0", "local/1", ... of the coordinator there.
   absl::Status StartWorkers(const std::string& coordinator, int count);
@@ -56,11 +61,15 @@ class LocalCluster {
                    const std::vector<std::string>& args,
                    const std::function<bool()>& stopped);
 
-  // Restarts what has died, telling `died(name, reason)` first. INTERNAL with
-  // the log's tail when a process keeps dying at once. Call it often.
-  absl::Status Supervise(
-      const std::function<void(const std::string& name,
-                               const std::string& reason)>& died);
+  // Restarts what has died, telling `died(name, reason)` first, which returns
+  // whether a trial is to blame. INTERNAL with the log's tail when a process
+  // keeps dying at once without one. Call it often.
+  using Died =
+      std::function<bool(const std::string& name, const std::string& reason)>;
+  absl::Status Supervise(const Died& died);
+
+  // Kills the process called `name`; Supervise starts it again.
+  void Kill(const std::string& name);
 
   void StopTeachers();
   // Workers first, then teachers, then the store.

@@ -24,6 +24,8 @@ struct SweepOptions {
   // "ngram" (trained here) or folders of models; an axis of the grid. Not used
   // with `teachers`.
   std::vector<std::string> teacher_path = {"ngram"};
+  // TorchScript files are code: only load what you trust.
+  bool allow_torchscript = false;
   // host:port of teacher servers that run elsewhere; all serve one model.
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.
@@ -43,8 +45,8 @@ struct SweepOptions {
   std::string device = "cpu";
   // Vocabularies in the seed's layout; empty to train them.
   std::string tokenizer_dir;
-  // Accepts a dataset that differs in more than half of its rows, or in their
-  // number, from the one of the same name in the store.
+  // Accepts a dataset most of whose texts differ from those of the same name in
+  // the store, and trains the n-gram teacher anew for it.
   bool replace_dataset = false;
   // Ends the sweep once more cells have failed; -1 never does.
   int max_failed = -1;
@@ -61,11 +63,13 @@ struct SweepOutcome {
   SweepResults results;
   int trained = 0;  // cells trained in this run
   int failed = 0;   // cells without a result
+  // Why the training of cells ended before all had ended; OK when it did not.
+  absl::Status status;
 };
 
 // Runs what is missing of the sweep and writes results.* into the work folder.
-// CANCELLED once `stopped` returns true (what is done stays done); the other
-// errors name what went wrong and where.
+// CANCELLED, here or in the outcome, once `stopped` returns true (what is done
+// stays done); the other errors name what went wrong and where.
 absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
                                       const std::function<bool()>& stopped);
 

@@ -58,7 +58,7 @@ WorkerOptions OptionsFromFlags() {
 
 int Main(int argc, char** argv) {
   BlockStopSignals();
-  const std::vector<std::string> rest = ParseCommandLine(
+  ParseCommandLine(
       argc, argv,
       {"bazel run //student_trainer --",
        "Trains students for a coordinator until its sweep is over. On SIGTERM "
@@ -67,10 +67,6 @@ int Main(int argc, char** argv) {
        {"bazel run //student_trainer -- --coordinator=127.0.0.1:50050",
         "bazel run //student_trainer -- --coordinator=head:50050 --threads=4 "
         "--cache_dir=/var/tmp/kodistil"}});
-  if (!rest.empty()) {
-    return ExitCodeOf(
-        absl::InvalidArgumentError("unexpected argument " + rest[0]));
-  }
   const WorkerOptions options = OptionsFromFlags();
   const std::string warning = SlowBlasWarning();
   if (options.engine == "torch" && !warning.empty()) LOG(WARNING) << warning;

@@ -147,6 +147,7 @@ absl::Status Worker::Fail(const v1::LeaseTrialResponse& lease,
   request.set_attempt(lease.attempt());
   request.set_reason(std::string(why.message()));
   request.set_retryable(IsRetryable(why));
+  request.set_stopped(absl::IsCancelled(why) && stop_.HasBeenNotified());
   if (!request.retryable()) {
     DropCheckpoint(lease);
   }

@@ -278,6 +278,7 @@ TEST_F(WorkerTest, StoppedWorkerGivesItsTrialBackWithACheckpoint) {
   EXPECT_EQ(end, WorkerEnd::kStopped);
   ASSERT_EQ(fake_.failed().size(), 1);
   EXPECT_TRUE(fake_.failed()[0].retryable());
+  EXPECT_TRUE(fake_.failed()[0].stopped());
   EXPECT_EQ(fake_.failed()[0].reason(), "worker stopped");
   EXPECT_TRUE(IsDirectory(CheckpointDir()));
 }
