@@ -26,6 +26,7 @@ namespace kodistil {
 namespace {
 
 constexpr char kMagic[] = "KDTOKENS";
+constexpr char kFolder[] = "tokens";  // of the cache
 constexpr uint32_t kVersion = 1;
 constexpr size_t kMaxVocab = std::numeric_limits<uint16_t>::max();
 constexpr size_t kTrailerBytes = sizeof(uint64_t);
@@ -72,13 +73,18 @@ absl::Status DataLoss(const std::string& path, const std::string& what) {
   return absl::DataLossError(absl::StrCat(path, ": ", what));
 }
 
+std::string PathOf(const std::string& cache_dir, const std::string& digest) {
+  return JoinPath(JoinPath(cache_dir, kFolder),
+                  absl::StrCat(absl::BytesToHexString(digest), ".ktok"));
+}
+
 // Of all that decides the tokens; 32 bytes.
-std::string DigestOf(const Dataset& dataset, absl::string_view vocab,
+std::string DigestOf(const std::string& fingerprint, absl::string_view vocab,
                      const WordPieceOptions& options, int max_length) {
   Sha256 digest;
   digest.UpdateField(kMagic);
   digest.UpdateUint64(kVersion);
-  digest.UpdateField(dataset.Fingerprint());
+  digest.UpdateField(fingerprint);
   digest.UpdateField(vocab);
   for (const int64_t option :
        {int64_t{options.lower_case}, int64_t{options.strip_accents},
@@ -233,14 +239,13 @@ absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenOrCreate(
       const auto tokenizer,
       WordPieceTokenizer::Create(vocab, "vocabulary", options));
   KODISTIL_RETURN_IF_ERROR(ValidateRequest(dataset, *tokenizer, max_length));
-  const std::string digest = DigestOf(dataset, vocab, options, max_length);
-  const std::string folder = JoinPath(cache_dir, "tokens");
-  const std::string path =
-      JoinPath(folder, absl::StrCat(absl::BytesToHexString(digest), ".ktok"));
+  const std::string digest =
+      DigestOf(dataset.Fingerprint(), vocab, options, max_length);
+  const std::string path = PathOf(cache_dir, digest);
   absl::StatusOr<TokenizedDataset> found = Open(path);
   if (!found.ok()) {
     // Of all that come here together, the first makes the file.
-    KODISTIL_RETURN_IF_ERROR(MakeDirectories(folder));
+    KODISTIL_RETURN_IF_ERROR(MakeDirectories(JoinPath(cache_dir, kFolder)));
     KODISTIL_ASSIGN_OR_RETURN(const FileLock lock,
                               FileLock::Acquire(absl::StrCat(path, ".lock")));
     found = Open(path);
@@ -258,6 +263,17 @@ absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenOrCreate(
     }
   }
   VLOG(1) << "reusing " << path;
+  return found;
+}
+
+absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenMade(
+    const std::string& cache_dir, const std::string& dataset_fingerprint,
+    absl::string_view vocab, const WordPieceOptions& options, int max_length) {
+  absl::StatusOr<TokenizedDataset> found = Open(PathOf(
+      cache_dir, DigestOf(dataset_fingerprint, vocab, options, max_length)));
+  if (absl::IsDataLoss(found.status())) {
+    return absl::NotFoundError(found.status().message());
+  }
   return found;
 }
 

@@ -59,6 +59,26 @@ TEST(TokenCacheTest, IsMadeOnceAndThenReused) {
   ExpectIsSmall(moved);
 }
 
+TEST(TokenCacheTest, WhatWasMadeOpensByTheFingerprintAlone) {
+  const std::string dir = NewTestDir();
+  const std::string fingerprint = SmallDataset().Fingerprint();
+  const auto open = [&dir](const std::string& of) {
+    return TokenizedDataset::OpenMade(dir, of, kVocab, {}, kMaxLength);
+  };
+  EXPECT_THAT(open(fingerprint).status(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(dir)));
+  ASSERT_OK_AND_ASSIGN(const TokenizedDataset made, OpenSmall(dir));
+  ASSERT_OK_AND_ASSIGN(const TokenizedDataset again, open(fingerprint));
+  EXPECT_EQ(again.path(), made.path());
+  EXPECT_FALSE(again.created());
+  ExpectIsSmall(again);
+  EXPECT_THAT(open(Dataset().Fingerprint()).status(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(dir)));
+  ASSERT_OK(WriteFileAtomically(made.path(), "damaged"));
+  EXPECT_THAT(open(fingerprint).status(), StatusIs(absl::StatusCode::kNotFound,
+                                                   HasSubstr("found 7 bytes")));
+}
+
 TEST(TokenCacheTest, EverythingThatDecidesTheTokensIsInTheName) {
   const std::string dir = NewTestDir();
   ASSERT_OK_AND_ASSIGN(const TokenizedDataset first, OpenSmall(dir));

@@ -9,7 +9,7 @@
 #include "hwy/foreach_target.h"
 // Highway's order: after foreach_target.h.
 #include "hwy/highway.h"
-#include "student_trainer/simd_math.h"
+#include "student_trainer/simd_math.inc"
 
 HWY_BEFORE_NAMESPACE();
 namespace kodistil {
