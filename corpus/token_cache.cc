@@ -2,8 +2,10 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,9 +26,13 @@ namespace kodistil {
 namespace {
 
 constexpr char kMagic[] = "KDTOKENS";
+constexpr char kFolder[] = "tokens";  // of the cache
 constexpr uint32_t kVersion = 1;
 constexpr size_t kMaxVocab = std::numeric_limits<uint16_t>::max();
 constexpr size_t kTrailerBytes = sizeof(uint64_t);
+// A thread's start costs as much as some hundred rows.
+constexpr size_t kRowsWorthAThread = 4096;
+constexpr size_t kMaxThreads = 16;
 
 struct Header {
   char magic[8];
@@ -55,9 +61,9 @@ struct Layout {
   size_t trailer;
 };
 
-// What becomes of a dataset before it is a file.
+// What becomes of some rows before they are in a file.
 struct Columns {
-  std::vector<uint64_t> offsets = {0};
+  std::vector<uint64_t> offsets;  // where each row's tokens end
   std::vector<int16_t> labels;
   std::vector<uint8_t> splits;
   std::vector<uint16_t> tokens;
@@ -67,13 +73,18 @@ absl::Status DataLoss(const std::string& path, const std::string& what) {
   return absl::DataLossError(absl::StrCat(path, ": ", what));
 }
 
+std::string PathOf(const std::string& cache_dir, const std::string& digest) {
+  return JoinPath(JoinPath(cache_dir, kFolder),
+                  absl::StrCat(absl::BytesToHexString(digest), ".ktok"));
+}
+
 // Of all that decides the tokens; 32 bytes.
-std::string DigestOf(const Dataset& dataset, absl::string_view vocab,
+std::string DigestOf(const std::string& fingerprint, absl::string_view vocab,
                      const WordPieceOptions& options, int max_length) {
   Sha256 digest;
   digest.UpdateField(kMagic);
   digest.UpdateUint64(kVersion);
-  digest.UpdateField(dataset.Fingerprint());
+  digest.UpdateField(fingerprint);
   digest.UpdateField(vocab);
   for (const int64_t option :
        {int64_t{options.lower_case}, int64_t{options.strip_accents},
@@ -85,23 +96,33 @@ std::string DigestOf(const Dataset& dataset, absl::string_view vocab,
   return digest.Finish();
 }
 
-absl::StatusOr<Columns> Tokenize(const Dataset& dataset,
-                                 const WordPieceTokenizer& tokenizer,
-                                 int max_length) {
-  Columns columns;
+absl::Status CheckLabels(const Dataset& dataset) {
   for (size_t i = 0; i < dataset.rows.size(); ++i) {
-    const Row& row = dataset.rows[i];
-    if (row.label < std::numeric_limits<int16_t>::min() ||
-        row.label > std::numeric_limits<int16_t>::max()) {
+    const int label = dataset.rows[i].label;
+    if (label < std::numeric_limits<int16_t>::min() ||
+        label > std::numeric_limits<int16_t>::max()) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "row %d of %s has label %d, expected at most %d", i, dataset.name,
-          row.label, std::numeric_limits<int16_t>::max()));
+          label, std::numeric_limits<int16_t>::max()));
     }
-    const std::vector<int32_t> ids =
-        row.second_text.empty()
-            ? tokenizer.Encode(row.text, max_length)
-            : tokenizer.EncodePair(row.text, row.second_text, max_length,
-                                   /*type_ids=*/nullptr);
+  }
+  return absl::OkStatus();
+}
+
+// Rows `begin` to `end`; the offsets count from the first one's tokens.
+Columns TokenizePart(const Dataset& dataset,
+                     const WordPieceTokenizer& tokenizer, int max_length,
+                     size_t begin, size_t end) {
+  Columns columns;
+  std::vector<int32_t> ids;
+  for (size_t i = begin; i < end; ++i) {
+    const Row& row = dataset.rows[i];
+    if (row.second_text.empty()) {
+      tokenizer.EncodeTo(row.text, max_length, &ids);
+    } else {
+      ids = tokenizer.EncodePair(row.text, row.second_text, max_length,
+                                 /*type_ids=*/nullptr);
+    }
     columns.tokens.insert(columns.tokens.end(), ids.begin(), ids.end());
     columns.offsets.push_back(columns.tokens.size());
     columns.labels.push_back(static_cast<int16_t>(row.label));
@@ -110,27 +131,69 @@ absl::StatusOr<Columns> Tokenize(const Dataset& dataset,
   return columns;
 }
 
+// Contiguous parts of the rows, one for each thread: joined in order they do
+// not depend on how many there are.
+std::vector<Columns> Tokenize(const Dataset& dataset,
+                              const WordPieceTokenizer& tokenizer,
+                              int max_length) {
+  const size_t rows = dataset.rows.size();
+  const size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  const size_t count = std::clamp(rows / kRowsWorthAThread, size_t{1},
+                                  std::min(cores, kMaxThreads));
+  std::vector<Columns> parts(count);
+  const auto tokenize = [&](size_t i) {
+    parts[i] = TokenizePart(dataset, tokenizer, max_length, rows * i / count,
+                            rows * (i + 1) / count);
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < count; ++i) threads.emplace_back(tokenize, i);
+  tokenize(0);
+  for (std::thread& thread : threads) thread.join();
+  return parts;
+}
+
 template <typename T>
-void AppendPadded(const std::vector<T>& values, std::string* out) {
+void Append(const std::vector<T>& values, std::string* out) {
   const size_t bytes = values.size() * sizeof(T);
   if (bytes > 0) out->append(reinterpret_cast<const char*>(&values[0]), bytes);
+}
+
+// One column of every part, padded.
+template <typename Column>
+void AppendColumn(const std::vector<Columns>& parts, Column column,
+                  std::string* out) {
+  for (const Columns& part : parts) Append(part.*column, out);
   out->resize(PaddedTo8(out->size()));
 }
 
-std::string Serialize(const Columns& columns, const std::string& digest) {
+void AppendOffsets(const std::vector<Columns>& parts, std::string* out) {
+  std::vector<uint64_t> offsets = {0};
+  for (const Columns& part : parts) {
+    const uint64_t before = offsets.back();
+    for (const uint64_t offset : part.offsets) {
+      offsets.push_back(before + offset);
+    }
+  }
+  Append(offsets, out);
+}
+
+std::string Serialize(const std::vector<Columns>& parts,
+                      const std::string& digest) {
   Header header = {};
   std::memcpy(header.magic, kMagic, sizeof(header.magic));
   header.version = kVersion;
-  header.rows = columns.labels.size();
-  header.tokens = columns.tokens.size();
+  for (const Columns& part : parts) {
+    header.rows += part.labels.size();
+    header.tokens += part.tokens.size();
+  }
   std::memcpy(header.digest, digest.data(), sizeof(header.digest));
   std::string out;
   out.reserve(Layout(header.rows, header.tokens).trailer + kTrailerBytes);
   out.append(reinterpret_cast<const char*>(&header), sizeof(header));
-  AppendPadded(columns.offsets, &out);
-  AppendPadded(columns.labels, &out);
-  AppendPadded(columns.splits, &out);
-  AppendPadded(columns.tokens, &out);
+  AppendOffsets(parts, &out);
+  AppendColumn(parts, &Columns::labels, &out);
+  AppendColumn(parts, &Columns::splits, &out);
+  AppendColumn(parts, &Columns::tokens, &out);
   const uint64_t checksum = Crc32c(out);
   out.append(reinterpret_cast<const char*>(&checksum), sizeof(checksum));
   return out;
@@ -159,10 +222,9 @@ absl::Status WriteCache(const std::string& path, const std::string& digest,
                         const Dataset& dataset,
                         const WordPieceTokenizer& tokenizer, int max_length) {
   const absl::Time start = absl::Now();
-  KODISTIL_ASSIGN_OR_RETURN(const Columns columns,
-                            Tokenize(dataset, tokenizer, max_length));
-  KODISTIL_RETURN_IF_ERROR(
-      WriteFileAtomically(path, Serialize(columns, digest)));
+  KODISTIL_RETURN_IF_ERROR(CheckLabels(dataset));
+  const std::vector<Columns> parts = Tokenize(dataset, tokenizer, max_length);
+  KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, Serialize(parts, digest)));
   LOG(INFO) << "tokenised " << dataset.rows.size() << " rows of "
             << dataset.name << " in " << absl::Now() - start << ": " << path;
   return absl::OkStatus();
@@ -177,14 +239,13 @@ absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenOrCreate(
       const auto tokenizer,
       WordPieceTokenizer::Create(vocab, "vocabulary", options));
   KODISTIL_RETURN_IF_ERROR(ValidateRequest(dataset, *tokenizer, max_length));
-  const std::string digest = DigestOf(dataset, vocab, options, max_length);
-  const std::string folder = JoinPath(cache_dir, "tokens");
-  const std::string path =
-      JoinPath(folder, absl::StrCat(absl::BytesToHexString(digest), ".ktok"));
+  const std::string digest =
+      DigestOf(dataset.Fingerprint(), vocab, options, max_length);
+  const std::string path = PathOf(cache_dir, digest);
   absl::StatusOr<TokenizedDataset> found = Open(path);
   if (!found.ok()) {
     // Of all that come here together, the first makes the file.
-    KODISTIL_RETURN_IF_ERROR(MakeDirectories(folder));
+    KODISTIL_RETURN_IF_ERROR(MakeDirectories(JoinPath(cache_dir, kFolder)));
     KODISTIL_ASSIGN_OR_RETURN(const FileLock lock,
                               FileLock::Acquire(absl::StrCat(path, ".lock")));
     found = Open(path);
@@ -202,6 +263,17 @@ absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenOrCreate(
     }
   }
   VLOG(1) << "reusing " << path;
+  return found;
+}
+
+absl::StatusOr<TokenizedDataset> TokenizedDataset::OpenMade(
+    const std::string& cache_dir, const std::string& dataset_fingerprint,
+    absl::string_view vocab, const WordPieceOptions& options, int max_length) {
+  absl::StatusOr<TokenizedDataset> found = Open(PathOf(
+      cache_dir, DigestOf(dataset_fingerprint, vocab, options, max_length)));
+  if (absl::IsDataLoss(found.status())) {
+    return absl::NotFoundError(found.status().message());
+  }
   return found;
 }
 

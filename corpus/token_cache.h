@@ -35,6 +35,12 @@ class TokenizedDataset {
       const std::string& cache_dir, const Dataset& dataset,
       absl::string_view vocab, const WordPieceOptions& options, int max_length);
 
+  // Opens what OpenOrCreate made of the dataset with that fingerprint, which
+  // takes none of its rows. NOT_FOUND when nobody has, or it is damaged.
+  static absl::StatusOr<TokenizedDataset> OpenMade(
+      const std::string& cache_dir, const std::string& dataset_fingerprint,
+      absl::string_view vocab, const WordPieceOptions& options, int max_length);
+
   // Opens one file. NOT_FOUND; DATA_LOSS naming the path and what is wrong.
   static absl::StatusOr<TokenizedDataset> Open(const std::string& path);
 

@@ -59,6 +59,26 @@ TEST(TokenCacheTest, IsMadeOnceAndThenReused) {
   ExpectIsSmall(moved);
 }
 
+TEST(TokenCacheTest, WhatWasMadeOpensByTheFingerprintAlone) {
+  const std::string dir = NewTestDir();
+  const std::string fingerprint = SmallDataset().Fingerprint();
+  const auto open = [&dir](const std::string& of) {
+    return TokenizedDataset::OpenMade(dir, of, kVocab, {}, kMaxLength);
+  };
+  EXPECT_THAT(open(fingerprint).status(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(dir)));
+  ASSERT_OK_AND_ASSIGN(const TokenizedDataset made, OpenSmall(dir));
+  ASSERT_OK_AND_ASSIGN(const TokenizedDataset again, open(fingerprint));
+  EXPECT_EQ(again.path(), made.path());
+  EXPECT_FALSE(again.created());
+  ExpectIsSmall(again);
+  EXPECT_THAT(open(Dataset().Fingerprint()).status(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(dir)));
+  ASSERT_OK(WriteFileAtomically(made.path(), "damaged"));
+  EXPECT_THAT(open(fingerprint).status(), StatusIs(absl::StatusCode::kNotFound,
+                                                   HasSubstr("found 7 bytes")));
+}
+
 TEST(TokenCacheTest, EverythingThatDecidesTheTokensIsInTheName) {
   const std::string dir = NewTestDir();
   ASSERT_OK_AND_ASSIGN(const TokenizedDataset first, OpenSmall(dir));
@@ -160,6 +180,34 @@ TEST(TokenCacheTest, ProcessesThatStartTogetherMakeTheFileOnce) {
   }
   EXPECT_EQ(created, 1);
   EXPECT_EQ(reused, kProcesses - 1);
+}
+
+// So many rows that several threads share them, where there are several.
+TEST(TokenCacheTest, ManyRowsAreInOrder) {
+  ASSERT_OK_AND_ASSIGN(const auto tokenizer,
+                       WordPieceTokenizer::Create(kVocab, "vocab", {}));
+  Dataset dataset;
+  for (int i = 0; i < 20001; ++i) {
+    std::string text(1 + i % 7, 'a');
+    for (int c = i; c > 0; c /= 3)
+      text += c % 3 == 0 ? " a" : c % 3 == 1 ? "b" : " c";
+    dataset.rows.push_back(
+        {text, i % 5 == 0 ? "c ab" : "", i % 2, Split::kTrain});
+  }
+  ASSERT_OK_AND_ASSIGN(const TokenizedDataset cache,
+                       TokenizedDataset::OpenOrCreate(NewTestDir(), dataset,
+                                                      kVocab, {}, kMaxLength));
+  ASSERT_EQ(cache.row_count(), dataset.rows.size());
+  for (size_t i = 0; i < dataset.rows.size(); ++i) {
+    const Row& row = dataset.rows[i];
+    const std::vector<int32_t> ids =
+        row.second_text.empty()
+            ? tokenizer->Encode(row.text, kMaxLength)
+            : tokenizer->EncodePair(row.text, row.second_text, kMaxLength,
+                                    /*type_ids=*/nullptr);
+    ASSERT_THAT(cache.Tokens(i), ::testing::ElementsAreArray(ids)) << i;
+    ASSERT_EQ(cache.Label(i), row.label) << i;
+  }
 }
 
 TEST(TokenCacheTest, AnEmptyDatasetIsFine) {

@@ -79,12 +79,7 @@ std::u32string NormalizeWith(const icu::Normalizer2* normalizer,
 
 }  // namespace
 
-char32_t NextCodePoint(absl::string_view text, size_t* pos) {
-  const auto first = static_cast<uint8_t>(text[*pos]);
-  if (first < 0x80) {
-    ++*pos;
-    return first;
-  }
+char32_t NextUncommonCodePoint(absl::string_view text, size_t* pos) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
   UChar32 c;
   U8_NEXT_OR_FFFD(bytes, *pos, text.size(), c);

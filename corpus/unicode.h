@@ -18,7 +18,7 @@ inline constexpr char32_t kReplacementCharacter = 0xFFFD;
 // The code point at `*pos` (which must be inside `text`), moving `*pos` behind
 // it. Ill-formed bytes give U+FFFD, as the Unicode standard recommends
 // (section 3.9, one for each maximal ill-formed part).
-char32_t NextCodePoint(absl::string_view text, size_t* pos);
+inline char32_t NextCodePoint(absl::string_view text, size_t* pos);
 
 void AppendUtf8(char32_t c, std::string* out);
 
@@ -67,6 +67,31 @@ class CharTable {
   const UnicodeRules rules_;
   std::vector<uint8_t> flags_;
 };
+
+// NextCodePoint for whatever it does not know itself.
+char32_t NextUncommonCodePoint(absl::string_view text, size_t* pos);
+
+// ASCII, and the well-formed sequences of three bytes from U+1000 on: Hangul is
+// among them.
+inline char32_t NextCodePoint(absl::string_view text, size_t* pos) {
+  const auto byte = [text, start = *pos](size_t i) {
+    return static_cast<uint8_t>(text[start + i]);
+  };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) {
+    ++*pos;
+    return lead;
+  }
+  if (lead > 0xE0 && lead < 0xF0 && text.size() - *pos >= 3) {
+    const uint8_t second = byte(1), third = byte(2);
+    const bool surrogate = lead == 0xED && second > 0x9F;
+    if ((second & 0xC0) == 0x80 && (third & 0xC0) == 0x80 && !surrogate) {
+      *pos += 3;
+      return (lead & 0xF) << 12 | (second & 0x3F) << 6 | (third & 0x3F);
+    }
+  }
+  return NextUncommonCodePoint(text, pos);
+}
 
 }  // namespace kodistil
 

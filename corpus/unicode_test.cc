@@ -23,6 +23,26 @@ bool Has(UnicodeRules rules, char32_t c, CharFlag flag) {
   return (CharTable::Get(rules).Flags(c) & flag) != 0;
 }
 
+// Every sequence that begins like one of three bytes.
+TEST(UnicodeTest, ThreeBytesAreACodePointOrIllFormed) {
+  for (uint32_t bytes = 0xE00000; bytes < 0xF00000; ++bytes) {
+    const uint32_t lead = bytes >> 16, second = bytes >> 8 & 0xFF;
+    const uint32_t c =
+        (lead & 0xF) << 12 | (second & 0x3F) << 6 | (bytes & 0x3F);
+    const bool continues = (second & 0xC0) == 0x80 && (bytes & 0xC0) == 0x80;
+    const bool good = continues && c >= 0x800 && (c < 0xD800 || c > 0xDFFF);
+    const std::string text = {static_cast<char>(lead),
+                              static_cast<char>(second),
+                              static_cast<char>(bytes)};
+    size_t pos = 0;
+    const char32_t found = NextCodePoint(text, &pos);
+    if (good) {
+      ASSERT_EQ(pos, 3) << bytes;
+    }
+    ASSERT_EQ(found, good ? c : kReplacementCharacter) << bytes;
+  }
+}
+
 TEST(UnicodeTest, DecodesAndEncodesEveryLength) {
   const std::string text = "a\xC3\xA9\xED\x95\x9C\xF0\x9F\x98\x80";
   const std::u32string decoded = Decode(text);

@@ -4,6 +4,7 @@
 #ifndef KODISTIL_CORPUS_WORD_SPLITTER_H_
 #define KODISTIL_CORPUS_WORD_SPLITTER_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -47,11 +48,16 @@ class WordSplitter {
   void ForEachWord(absl::string_view text, Visitor visit) const;
 
  private:
+  // Whether a normalisation form may change the words of `text`.
+  bool MayNormalise(absl::string_view text) const;
+  // The words of a text that normalisation leaves alone, in one pass.
+  void SplitAsItIs(absl::string_view text, Visitor visit) const;
   // Cleaned, CJK spaced, lower-cased; returns the flags that occur.
   uint8_t Clean(absl::string_view text, std::u32string* out) const;
   void Split(const std::u32string& text, Visitor visit) const;
 
   const WordPieceOptions options_;
+  const uint8_t handled_flags_;  // of characters that are not just copied
   const CharTable& table_;
 };
 

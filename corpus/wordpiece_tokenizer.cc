@@ -6,12 +6,12 @@
 #include <array>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "corpus/piece_trie.h"
 #include "corpus/utf8.h"
 
 namespace kodistil {
@@ -22,36 +22,22 @@ constexpr std::array<absl::string_view, 5> kSpecialPieces = {
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 constexpr int kRequiredSpecialPieces = 4;  // [MASK] may be missing
 
-bool IsCharacterStart(char byte) {
-  return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
-}
-
 // Pieces to ids. The pieces that go on a word are kept without their "##".
 struct Vocab {
-  std::string text;  // what the views below point into
   int size = 0;
-  absl::flat_hash_map<absl::string_view, int32_t> first;
-  absl::flat_hash_map<absl::string_view, int32_t> next;
-  size_t longest = 0;  // bytes of the longest key
+  PieceTrie first;
+  PieceTrie next;
   std::array<int32_t, kSpecialPieces.size()> special_ids;  // -1: not there
 
-  absl::Status Parse(const std::string& source);
-  void Add(absl::string_view piece, int32_t id);
+  absl::Status Parse(absl::string_view text, const std::string& source);
 };
 
-void Vocab::Add(absl::string_view piece, int32_t id) {
-  // A piece that occurs twice has its last id, as in Hugging Face's readers.
-  const bool continues = absl::ConsumePrefix(&piece, kContinuation);
-  (continues ? next : first)[piece] = id;
-  longest = std::max(longest, piece.size());
-}
-
-absl::Status Vocab::Parse(const std::string& source) {
-  absl::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    absl::string_view piece = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+absl::Status Vocab::Parse(absl::string_view text, const std::string& source) {
+  std::vector<std::pair<absl::string_view, int32_t>> starts, continuations;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    absl::string_view piece = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
     absl::ConsumeSuffix(&piece, "\r");
     if (WellFormedUtf8Prefix(piece) < piece.size()) {
       return absl::InvalidArgumentError(
@@ -59,11 +45,15 @@ absl::Status Vocab::Parse(const std::string& source) {
                           "one UTF-8 piece a line",
                           source, size + 1));
     }
-    Add(piece, size++);
+    // A piece that occurs twice has its last id, as in Hugging Face's readers.
+    const bool continues = absl::ConsumePrefix(&piece, kContinuation);
+    (continues ? continuations : starts).push_back({piece, size++});
   }
+  first = PieceTrie(std::move(starts));
+  next = PieceTrie(std::move(continuations));
   for (size_t i = 0; i < kSpecialPieces.size(); ++i) {
-    const auto found = first.find(kSpecialPieces[i]);
-    special_ids[i] = found == first.end() ? -1 : found->second;
+    const PieceTrie::Match found = first.LongestPrefix(kSpecialPieces[i]);
+    special_ids[i] = found.length == kSpecialPieces[i].size() ? found.id : -1;
     if (special_ids[i] < 0 && i < kRequiredSpecialPieces) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "%s: found %d pieces without %s, expected a WordPiece vocabulary "
@@ -92,19 +82,18 @@ std::pair<size_t, size_t> KeepLongestFirst(size_t first, size_t second,
                          : std::make_pair(half, budget - half);
 }
 
-class HashWordPieceTokenizer final : public WordPieceTokenizer {
+class TrieWordPieceTokenizer final : public WordPieceTokenizer {
  public:
-  HashWordPieceTokenizer(std::unique_ptr<Vocab> vocab,
+  TrieWordPieceTokenizer(std::unique_ptr<Vocab> vocab,
                          const WordPieceOptions& options)
       : vocab_(std::move(vocab)), options_(options), splitter_(options) {}
 
-  std::vector<int32_t> Encode(absl::string_view text,
-                              int max_length) const override {
+  void EncodeTo(absl::string_view text, int max_length,
+                std::vector<int32_t>* ids) const override {
     CHECK(max_length == 0 || max_length >= 2) << max_length;
-    std::vector<int32_t> ids = {cls_id()};
-    AppendPieces(text, max_length == 0 ? SIZE_MAX : max_length - 1, &ids);
-    ids.push_back(sep_id());
-    return ids;
+    ids->assign(1, cls_id());
+    AppendPieces(text, max_length == 0 ? SIZE_MAX : max_length - 1, ids);
+    ids->push_back(sep_id());
   }
 
   std::vector<int32_t> EncodePair(
@@ -182,9 +171,9 @@ class HashWordPieceTokenizer final : public WordPieceTokenizer {
   // Greedy longest match from the left; one [UNK] when a part has no piece.
   void AppendWord(absl::string_view word, std::vector<int32_t>* ids) const {
     const size_t start_size = ids->size();
-    const auto* pieces = &vocab_->first;
+    const PieceTrie* pieces = &vocab_->first;
     while (!word.empty()) {
-      const auto [id, length] = LongestPrefix(word, *pieces);
+      const auto [id, length] = pieces->LongestPrefix(word);
       if (length == 0) {
         ids->resize(start_size);
         ids->push_back(unk_id());
@@ -194,19 +183,6 @@ class HashWordPieceTokenizer final : public WordPieceTokenizer {
       word.remove_prefix(length);
       pieces = &vocab_->next;
     }
-  }
-
-  // The id and the bytes of the longest piece that `word` starts with; 0 bytes
-  // when there is none.
-  std::pair<int32_t, size_t> LongestPrefix(
-      absl::string_view word,
-      const absl::flat_hash_map<absl::string_view, int32_t>& pieces) const {
-    for (size_t end = std::min(word.size(), vocab_->longest); end > 0; --end) {
-      if (end < word.size() && !IsCharacterStart(word[end])) continue;
-      const auto found = pieces.find(word.substr(0, end));
-      if (found != pieces.end()) return {found->second, end};
-    }
-    return {0, 0};
   }
 
   const std::unique_ptr<const Vocab> vocab_;
@@ -221,10 +197,9 @@ absl::StatusOr<std::unique_ptr<WordPieceTokenizer>> WordPieceTokenizer::Create(
     const WordPieceOptions& options) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
   auto parsed = std::make_unique<Vocab>();
-  parsed->text = std::string(vocab);
-  KODISTIL_RETURN_IF_ERROR(parsed->Parse(source));
+  KODISTIL_RETURN_IF_ERROR(parsed->Parse(vocab, source));
   return std::unique_ptr<WordPieceTokenizer>(
-      std::make_unique<HashWordPieceTokenizer>(std::move(parsed), options));
+      std::make_unique<TrieWordPieceTokenizer>(std::move(parsed), options));
 }
 
 }  // namespace kodistil

@@ -30,8 +30,14 @@ class WordPieceTokenizer {
   // Ids of [CLS] text [SEP], cut to the first max_length - 1 and [SEP]
   // (max_length >= 2; 0 for no limit). Ill-formed UTF-8 is dropped, as the
   // U+FFFD that stands for it is.
-  virtual std::vector<int32_t> Encode(absl::string_view text,
-                                      int max_length) const = 0;
+  std::vector<int32_t> Encode(absl::string_view text, int max_length) const {
+    std::vector<int32_t> ids;
+    EncodeTo(text, max_length, &ids);
+    return ids;
+  }
+  // As Encode, in the memory that `*ids` has: it allocates only to grow.
+  virtual void EncodeTo(absl::string_view text, int max_length,
+                        std::vector<int32_t>* ids) const = 0;
   // Ids of [CLS] text [SEP] second [SEP], cut longest first (max_length >= 3; 0
   // for no limit), and token types (0 for the first, 1 for the second).
   // `type_ids` may be null.

@@ -14,8 +14,13 @@ ABSL_FLAG(std::string, model, kodistil::EvaluatorOptions().model,
           "tokenizer_config.json.");
 ABSL_FLAG(std::string, split, kodistil::EvaluatorOptions().split,
           "The rows to count: train, valid or test.");
+ABSL_FLAG(
+    std::string, kernel, kodistil::EvaluatorOptions().kernel,
+    "What computes: fp32 or int8, the kernel that serving runs, or torch, "
+    "LibTorch.");
 ABSL_FLAG(int, threads, kodistil::EvaluatorOptions().threads,
-          "Threads to compute with, 1 to 1024; more than two do not help.");
+          "Threads to compute with, 1 to 1024; for torch more than two do not "
+          "help.");
 ABSL_FLAG(std::string, cache_dir, kodistil::EvaluatorOptions().cache_dir,
           "Where the tokenised dataset is kept for the next run; empty for "
           "$XDG_CACHE_HOME/kodistil or ~/.cache/kodistil.");
@@ -34,11 +39,12 @@ int Main(int argc, char** argv) {
        {"bazel run //student_trainer:evaluate -- --model=work/students/best "
         "--dataset=nsmc --data_dir=nsmc",
         "bazel run //student_trainer:evaluate -- --model=student "
-        "--dataset=test=reviews.tsv --threads=2"}});
+        "--dataset=test=reviews.tsv --kernel=int8 --threads=2"}});
   EvaluatorOptions options;
   options.model = absl::GetFlag(FLAGS_model);
   options.dataset = DatasetOptionsFromFlags();
   options.split = absl::GetFlag(FLAGS_split);
+  options.kernel = absl::GetFlag(FLAGS_kernel);
   options.threads = absl::GetFlag(FLAGS_threads);
   options.cache_dir = absl::GetFlag(FLAGS_cache_dir);
   ReadReport report;

@@ -18,6 +18,9 @@ struct EvaluatorOptions {
   DatasetOptions dataset;
   // "train", "valid" or "test".
   std::string split = "test";
+  // What computes: "fp32" or "int8", the inference kernel that serving runs, or
+  // "torch", LibTorch.
+  std::string kernel = "fp32";
   int threads = 1;
   // Where the tokenised dataset is kept; empty for $XDG_CACHE_HOME/kodistil, or
   // ~/.cache/kodistil.

@@ -44,12 +44,35 @@ EvaluatorOptions Options() {
 }
 
 TEST(EvaluatorTest, CountsRowsAndMeansTheLoss) {
-  ASSERT_OK_AND_ASSIGN(const Evaluation evaluation,
-                       EvaluateFolder(Options(), nullptr));
-  EXPECT_EQ(evaluation.correct, 2u);
-  EXPECT_EQ(evaluation.total, 3u);
-  // Two rows cost log(1 + e^-3), one costs log(1 + e^3).
-  EXPECT_NEAR(evaluation.loss, (2 * 0.0485873516 + 3.0485873516) / 3, 1e-6);
+  for (const char* kernel : {"torch", "fp32", "int8"}) {
+    for (const int threads : {1, 2}) {
+      EvaluatorOptions options = Options();
+      options.kernel = kernel;
+      options.threads = threads;
+      ASSERT_OK_AND_ASSIGN(const Evaluation evaluation,
+                           EvaluateFolder(options, nullptr));
+      EXPECT_EQ(evaluation.correct, 2u) << kernel;
+      EXPECT_EQ(evaluation.total, 3u) << kernel;
+      // Two rows cost log(1 + e^-3), one costs log(1 + e^3).
+      EXPECT_NEAR(evaluation.loss, (2 * 0.0485873516 + 3.0485873516) / 3, 1e-6)
+          << kernel;
+    }
+  }
+}
+
+TEST(EvaluatorTest, LabelThatTheStudentDoesNotHaveIsNamed) {
+  for (const char* kernel : {"torch", "fp32"}) {
+    EvaluatorOptions options = Options();
+    options.kernel = kernel;
+    const std::string path = JoinPath(NewTestDir(), "rows.csv");
+    EXPECT_OK(WriteFileAtomically(
+        path, "document,label,idx\n좋다,0,1\n별로,1,2\n그냥,2,3\n"));
+    options.dataset.dataset = "csv:test=" + path;
+    EXPECT_THAT(EvaluateFolder(options, nullptr).status(),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("row 2 has label 2")))
+        << kernel;
+  }
 }
 
 TEST(EvaluatorTest, SplitWithoutRowsIsAFailedPrecondition) {
@@ -66,6 +89,11 @@ TEST(EvaluatorTest, BadOptionsAreNamed) {
   EXPECT_THAT(EvaluateFolder(options, nullptr).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("expected train, valid or test")));
+  options = Options();
+  options.kernel = "int4";
+  EXPECT_THAT(EvaluateFolder(options, nullptr).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("expected torch, fp32 or int8")));
   options = Options();
   options.model = "";
   EXPECT_THAT(

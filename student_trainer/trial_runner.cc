@@ -1,6 +1,7 @@
 #include "student_trainer/trial_runner.h"
 
 #include <glog/logging.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <memory>
@@ -12,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/status_macros.h"
-#include "corpus/token_cache.h"
 #include "logit_store/snapshot.h"
 #include "student_trainer/engine_factory.h"
 #include "student_trainer/student.h"
@@ -34,7 +34,7 @@ WordPieceOptions TokenizerOf(const v1::TrialInputs& inputs) {
 // The teacher's logits; null for "ce", which has none.
 absl::StatusOr<std::unique_ptr<LogitSnapshot>> OpenLogits(
     const std::string& cache_dir, const v1::LeaseTrialResponse& lease,
-    const Dataset& dataset) {
+    uint32_t rows, int num_classes) {
   if (lease.config().loss_option() == "ce") {
     return std::unique_ptr<LogitSnapshot>();
   }
@@ -45,14 +45,21 @@ absl::StatusOr<std::unique_ptr<LogitSnapshot>> OpenLogits(
   source.dataset_fingerprint = lease.inputs().dataset_fingerprint();
   KODISTIL_ASSIGN_OR_RETURN(LogitSnapshot snapshot,
                             LogitSnapshot::OpenOrFetch(cache_dir, source));
-  if (snapshot.row_count() != dataset.rows.size() ||
-      snapshot.num_classes() != static_cast<uint32_t>(dataset.num_classes)) {
+  if (snapshot.row_count() != rows ||
+      snapshot.num_classes() != static_cast<uint32_t>(num_classes)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "logits of dataset ", source.dataset, ": ", snapshot.row_count(),
         " rows of ", snapshot.num_classes(), " classes, but the dataset has ",
-        dataset.rows.size(), " rows of ", dataset.num_classes));
+        rows, " rows of ", num_classes));
   }
   return std::make_unique<LogitSnapshot>(std::move(snapshot));
+}
+
+// What many small strings have left behind.
+void GiveMemoryBack() {
+#ifdef __GLIBC__
+  malloc_trim(/*pad=*/0);
+#endif
 }
 
 // The id becomes the name of a folder, which is removed in the end.
@@ -85,7 +92,6 @@ absl::Status TrialRunner::DropCheckpoint(const std::string& trial_id) const {
 absl::StatusOr<v1::TrialResult> TrialRunner::Run(
     const v1::LeaseTrialResponse& lease, const ProgressCallback& progress) {
   KODISTIL_RETURN_IF_ERROR(CheckTrialId(lease.trial_id()));
-  KODISTIL_RETURN_IF_ERROR(LoadDataset(lease.inputs()));
   KODISTIL_ASSIGN_OR_RETURN(const MappedFile vocab,
                             artifacts_.Get(lease.inputs().vocab_digest()));
   KODISTIL_ASSIGN_OR_RETURN(TrainOutcome outcome,
@@ -94,35 +100,52 @@ absl::StatusOr<v1::TrialResult> TrialRunner::Run(
   return std::move(outcome.result);
 }
 
-absl::Status TrialRunner::LoadDataset(const v1::TrialInputs& inputs) {
-  if (inputs.dataset_digest() != dataset_digest_) {
-    KODISTIL_ASSIGN_OR_RETURN(const MappedFile file,
-                              artifacts_.Get(inputs.dataset_digest()));
-    KODISTIL_ASSIGN_OR_RETURN(
-        dataset_,
-        ParseDataset(file.bytes(),
-                     absl::StrCat("artifact ", inputs.dataset_digest())));
-    dataset_digest_ = inputs.dataset_digest();
-  }
-  const std::string fingerprint = dataset_.Fingerprint();
+absl::StatusOr<Dataset> TrialRunner::FetchDataset(
+    const v1::TrialInputs& inputs) {
+  const std::string& digest = inputs.dataset_digest();
+  KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_.Get(digest));
+  KODISTIL_ASSIGN_OR_RETURN(
+      Dataset dataset,
+      ParseDataset(file.bytes(), absl::StrCat("artifact ", digest)));
+  const std::string fingerprint = dataset.Fingerprint();
   if (fingerprint != inputs.dataset_fingerprint()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "dataset ", inputs.dataset(), " has fingerprint ", fingerprint,
         ", but the trial is for ", inputs.dataset_fingerprint()));
   }
-  return absl::OkStatus();
+  dataset_ = {digest, fingerprint, dataset.rows.size(), dataset.num_classes};
+  return dataset;
+}
+
+absl::StatusOr<TokenizedDataset> TrialRunner::OpenTokens(
+    const v1::LeaseTrialResponse& lease, absl::string_view vocab) {
+  const v1::TrialInputs& inputs = lease.inputs();
+  const WordPieceOptions tokenizer = TokenizerOf(inputs);
+  const int max_length = lease.config().max_length();
+  if (inputs.dataset_digest() == dataset_.digest &&
+      inputs.dataset_fingerprint() == dataset_.fingerprint) {
+    absl::StatusOr<TokenizedDataset> made = TokenizedDataset::OpenMade(
+        options_.cache_dir, dataset_.fingerprint, vocab, tokenizer, max_length);
+    if (!absl::IsNotFound(made.status())) return made;
+  }
+  absl::StatusOr<TokenizedDataset> tokens;
+  {
+    KODISTIL_ASSIGN_OR_RETURN(const Dataset dataset, FetchDataset(inputs));
+    tokens = TokenizedDataset::OpenOrCreate(options_.cache_dir, dataset, vocab,
+                                            tokenizer, max_length);
+  }
+  GiveMemoryBack();
+  return tokens;
 }
 
 absl::StatusOr<TrainOutcome> TrialRunner::Train(
     const v1::LeaseTrialResponse& lease, absl::string_view vocab,
     const ProgressCallback& progress) {
-  KODISTIL_ASSIGN_OR_RETURN(
-      const TokenizedDataset data,
-      TokenizedDataset::OpenOrCreate(options_.cache_dir, dataset_, vocab,
-                                     TokenizerOf(lease.inputs()),
-                                     lease.config().max_length()));
+  KODISTIL_ASSIGN_OR_RETURN(const TokenizedDataset data,
+                            OpenTokens(lease, vocab));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<LogitSnapshot> logits,
-                            OpenLogits(options_.cache_dir, lease, dataset_));
+                            OpenLogits(options_.cache_dir, lease,
+                                       data.row_count(), dataset_.num_classes));
   TrainOptions options;
   options.config = lease.config();
   options.num_classes = dataset_.num_classes;
@@ -153,7 +176,7 @@ absl::Status TrialRunner::Export(const v1::LeaseTrialResponse& lease,
   engine.engine = options_.engine;
   engine.device = options_.device;
   origin.engine = engine.Resolved();
-  origin.rows = dataset_.rows.size();
+  origin.rows = dataset_.rows;
   student.provenance_json = ProvenanceJson(origin);
   student.model_card = ModelCard(origin);
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_client.h"
 #include "corpus/dataset.h"
+#include "corpus/token_cache.h"
 #include "kodistil/v1/coordinator.pb.h"
 #include "student_trainer/training_loop.h"
 
@@ -43,7 +44,9 @@ class TrialRunner {
   absl::Status DropCheckpoint(const std::string& trial_id) const;
 
  private:
-  absl::Status LoadDataset(const v1::TrialInputs& inputs);
+  absl::StatusOr<Dataset> FetchDataset(const v1::TrialInputs& inputs);
+  absl::StatusOr<TokenizedDataset> OpenTokens(
+      const v1::LeaseTrialResponse& lease, absl::string_view vocab);
   absl::StatusOr<TrainOutcome> Train(const v1::LeaseTrialResponse& lease,
                                      absl::string_view vocab,
                                      const ProgressCallback& progress);
@@ -53,9 +56,15 @@ class TrialRunner {
 
   const TrialRunnerOptions options_;
   const ArtifactClient& artifacts_;
-  // Of the last trial: a sweep's trials mostly share it.
-  std::string dataset_digest_;
-  Dataset dataset_;
+  // The dataset of the last trial, which a sweep's trials mostly share. Its
+  // rows are not kept: training reads tokens alone.
+  struct DatasetFacts {
+    std::string digest;
+    std::string fingerprint;
+    size_t rows = 0;
+    int num_classes = 0;
+  };
+  DatasetFacts dataset_;
 };
 
 }  // namespace kodistil

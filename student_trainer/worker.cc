@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,6 +31,18 @@ std::string HostAndPid() {
   char host[256] = "unknown";
   gethostname(host, sizeof(host) - 1);
   return absl::StrCat(host, "/", getpid());
+}
+
+// Of this process so far, pages that it shares with others included; 0 where
+// the system does not say. (getrusage would count the parent's before exec.)
+int64_t PeakResidentMegabytes() {
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  while (status >> key) {
+    int64_t kilobytes = 0;
+    if (key == "VmHWM:" && status >> kilobytes) return kilobytes / 1024;
+  }
+  return 0;
 }
 
 // Whether another attempt may end better: not when configuration, data or the
@@ -117,7 +131,8 @@ absl::Status Worker::Complete(const v1::LeaseTrialResponse& lease,
   request.set_trial_id(lease.trial_id());
   request.set_attempt(lease.attempt());
   LOG(INFO) << "trial " << lease.trial_id() << " attempt " << lease.attempt()
-            << " is done: " << result.correct() << "/" << result.total();
+            << " is done: " << result.correct() << "/" << result.total()
+            << ", peak resident " << PeakResidentMegabytes() << " MB";
   *request.mutable_result() = std::move(result);
   const absl::Status status = session_.Complete(std::move(request));
   if (absl::IsAborted(status) || absl::IsNotFound(status)) {

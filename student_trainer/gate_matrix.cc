@@ -1,0 +1,58 @@
+#include "student_trainer/gate_matrix.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace kodistil {
+namespace {
+
+constexpr int kMaxInt8 = 127;
+
+}  // namespace
+
+void PackedMatrix::PackFloats(const Geometry& geometry,
+                              const GateMatrix& matrix) {
+  depth = matrix.depth;
+  const size_t wide = 4 * geometry.lanes;
+  float* out = floats.Resize(geometry.gates() * depth);
+  for (size_t row = 0; row < 4 * geometry.hidden; ++row) {
+    const size_t at = geometry.GateAt(row);
+    float* block = out + at / wide * depth * wide + at % wide;
+    for (size_t k = 0; k < matrix.columns; ++k) {
+      block[matrix.place[k] * wide] = matrix.values[row * matrix.columns + k];
+    }
+  }
+}
+
+void PackedMatrix::PackInt8s(const Geometry& geometry, const GateMatrix& matrix,
+                             float x_scale) {
+  depth = (matrix.depth + 1) / 2 * 2;
+  const size_t wide = 4 * geometry.lanes;
+  int8_t* out = int8s.Resize(geometry.gates() * depth);
+  scales.Resize(geometry.gates());
+  for (size_t row = 0; row < 4 * geometry.hidden; ++row) {
+    const float* values = matrix.values + row * matrix.columns;
+    float largest = 0;
+    for (size_t k = 0; k < matrix.columns; ++k) {
+      largest = std::max(largest, std::abs(values[k]));
+    }
+    if (largest == 0) continue;
+    const float scale = largest / kMaxInt8;
+    const size_t at = geometry.GateAt(row);
+    scales.data()[at] = scale / x_scale;
+    int8_t* block = out + at / wide * depth * wide + at % wide * 2;
+    for (size_t k = 0; k < matrix.columns; ++k) {
+      const size_t place = matrix.place[k];
+      block[place / 2 * 2 * wide + place % 2] =
+          static_cast<int8_t>(std::lrint(values[k] / scale));
+    }
+  }
+}
+
+float StateScale(size_t depth) {
+  float scale = 16384;
+  while (double{scale} * kMaxInt8 * depth >= 2147483648.0) scale /= 2;
+  return scale;
+}
+
+}  // namespace kodistil

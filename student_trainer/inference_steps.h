@@ -1,0 +1,66 @@
+// The arithmetic of a student's inference: vector code for the processor that
+// runs it, on plain arrays. What inference_kernel.h is made of.
+
+#ifndef KODISTIL_STUDENT_TRAINER_INFERENCE_STEPS_H_
+#define KODISTIL_STUDENT_TRAINER_INFERENCE_STEPS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kodistil {
+
+// Hidden units lie in blocks of L, the floats of one vector; P = ceil(H / L)
+// blocks, the last one filled up with zeros. A row's gates are [P][4][L], in
+// PyTorch's order: input, forget, cell, output. Arrays are aligned to a vector.
+// A row's result does not depend on the rows beside it, bit by bit.
+
+// L of this processor: 16 with AVX-512, 8 with AVX2, 4 otherwise.
+size_t InferenceLanes();
+
+// gates += weights * x, in float32.
+struct FloatSums {
+  size_t rows = 0;
+  size_t blocks = 0;               // P
+  size_t depth = 0;                // K
+  const float* weights = nullptr;  // [P][K][4][L]
+  const float* x = nullptr;        // [rows, K], rows every x_stride
+  size_t x_stride = 0;
+  float* gates = nullptr;  // [rows][P][4][L]
+};
+void RunFloatSums(const FloatSums& sums);
+
+// gates += scales * (weights * x), the product in integers. The caller sees to
+// it that sums over K stay below 2^31.
+struct Int8Sums {
+  size_t rows = 0;
+  size_t blocks = 0;                // P
+  size_t pairs = 0;                 // K / 2
+  const int8_t* weights = nullptr;  // [P][K / 2][4][L][2]
+  const float* scales = nullptr;    // [P][4][L]
+  const int16_t* x = nullptr;       // [rows, K], rows every x_stride
+  size_t x_stride = 0;
+  float* gates = nullptr;  // [rows][P][4][L]
+};
+void RunInt8Sums(const Int8Sums& sums);
+
+// Activations and states of some rows.
+struct Cells {
+  size_t rows = 0;
+  size_t blocks = 0;             // P
+  const float* gates = nullptr;  // [rows][P][4][L] sums
+  float* c = nullptr;            // [rows][P][L] in and out
+  float* h = nullptr;            // [rows][P][L] out
+  // round(h * scale); null for none.
+  int16_t* rounded = nullptr;  // [rows][P][L] out
+  float scale = 0;             // at most 32767
+};
+void RunCells(const Cells& cells);
+
+// IEEE half precision; `count` is a multiple of L. What is too large becomes
+// the largest one.
+void FloatsToHalves(const float* in, size_t count, uint16_t* out);
+void HalvesToFloats(const uint16_t* in, size_t count, float* out);
+
+}  // namespace kodistil
+
+#endif  // KODISTIL_STUDENT_TRAINER_INFERENCE_STEPS_H_
