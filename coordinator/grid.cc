@@ -95,6 +95,7 @@ absl::Status CheckSpec(const SweepSpec& spec) {
            CheckRange("lstm_num_layers", spec.lstm_num_layers(), 1, 16),
            CheckNames("student", spec.student(),
                       {"tiny", "mini", "small", "base", "large"}),
+           CheckNames("engine", spec.engine(), {"fast", "torch"}),
            CheckNames("select", std::vector<std::string>{spec.select()},
                       {"best", "last"}),
            CheckRange("max_length", std::vector<uint32_t>{spec.max_length()}, 3,
@@ -203,6 +204,7 @@ absl::StatusOr<SweepSpec> ResolveSpec(const SweepSpec& spec) {
   if (full.seed().empty()) full.add_seed(1);
   if (full.max_length() == 0) full.set_max_length(256);
   if (full.select().empty()) full.set_select("best");
+  if (full.engine().empty()) full.add_engine("fast");
   KODISTIL_RETURN_IF_ERROR(CheckSpec(full));
   return full;
 }
@@ -236,6 +238,8 @@ std::vector<StudentConfig> ExpandGrid(
   Cross(
       spec.scheduler_type(), [](const S& v, C* c) { c->set_scheduler_type(v); },
       &configs);
+  Cross(
+      spec.engine(), [](const S& v, C* c) { c->set_engine(v); }, &configs);
   Cross(
       spec.dropout(), [](auto v, C* c) { c->set_dropout(v); }, &configs);
   Cross(

@@ -107,6 +107,9 @@ std::string OtherAxes(const StudentConfig& config,
   if (differs([](const C& c) { return c.scheduler_type(); })) {
     add("scheduler", config.scheduler_type());
   }
+  if (differs([](const C& c) { return c.engine(); })) {
+    add("engine", config.engine());
+  }
   if (differs([](const C& c) { return c.train_epoch(); })) {
     add("train_epoch", config.train_epoch());
   }

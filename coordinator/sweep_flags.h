@@ -55,6 +55,9 @@
             "Tokens a row, longer rows are cut (default 256)");              \
   ABSL_FLAG(std::string, select, "",                                         \
             "Epoch kept: best (on the valid split) or last (default best)"); \
+  ABSL_FLAG(std::string, engine, "",                                         \
+            "Axis: what trains on a CPU: fast, or torch, the reference "     \
+            "(default fast)");                                               \
   ABSL_FLAG(bool, no_twins, false, "Leave out the plain twin of each student")
 
 namespace kodistil {

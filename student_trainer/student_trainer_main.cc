@@ -23,9 +23,6 @@ ABSL_FLAG(std::string, cache_dir, kodistil::WorkerOptions().cache_dir,
           "~/.cache.");
 ABSL_FLAG(int, threads, kodistil::WorkerOptions().threads,
           "Threads of one training.");
-ABSL_FLAG(std::string, engine, kodistil::WorkerOptions().engine,
-          "What trains on a CPU: fast, or torch, the reference. A GPU always "
-          "has torch.");
 ABSL_FLAG(std::string, device, kodistil::WorkerOptions().device,
           "cpu, cuda:N, or auto (a GPU if there is one). On cpu the results "
           "are the same bit by bit where the instruction set is the same.");
@@ -47,7 +44,6 @@ WorkerOptions OptionsFromFlags() {
   options.cache_dir = absl::GetFlag(FLAGS_cache_dir);
   if (options.cache_dir.empty()) options.cache_dir = DefaultCacheDir();
   options.threads = absl::GetFlag(FLAGS_threads);
-  options.engine = absl::GetFlag(FLAGS_engine);
   options.device = absl::GetFlag(FLAGS_device);
   options.name = absl::GetFlag(FLAGS_name);
   options.coordinator_timeout = absl::GetFlag(FLAGS_coordinator_timeout);
@@ -69,7 +65,7 @@ int Main(int argc, char** argv) {
         "--cache_dir=/var/tmp/kodistil"}});
   const WorkerOptions options = OptionsFromFlags();
   const std::string warning = SlowBlasWarning();
-  if (options.engine == "torch" && !warning.empty()) LOG(WARNING) << warning;
+  if (!warning.empty()) LOG(WARNING) << warning;
   // Never deleted: the thread may outlive main's end.
   auto* stop = new absl::Notification;
   std::thread([stop] {

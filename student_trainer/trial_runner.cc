@@ -22,6 +22,10 @@
 namespace kodistil {
 namespace {
 
+std::string EngineOf(const v1::StudentConfig& config) {
+  return config.engine().empty() ? EngineOptions().engine : config.engine();
+}
+
 constexpr char kWeightsFile[] = "model.safetensors";
 
 WordPieceOptions TokenizerOf(const v1::TrialInputs& inputs) {
@@ -150,7 +154,7 @@ absl::StatusOr<TrainOutcome> TrialRunner::Train(
   options.config = lease.config();
   options.num_classes = dataset_.num_classes;
   options.checkpoint_dir = CheckpointDir(lease.trial_id());
-  options.engine = options_.engine;
+  options.engine = EngineOf(lease.config());
   options.device = options_.device;
   options.threads = options_.threads;
   return TrainStudent(options, data, logits.get(), progress);
@@ -173,7 +177,7 @@ absl::Status TrialRunner::Export(const v1::LeaseTrialResponse& lease,
   origin.result = result;
   origin.build = options_.build;
   EngineOptions engine;
-  engine.engine = options_.engine;
+  engine.engine = EngineOf(lease.config());
   engine.device = options_.device;
   origin.engine = engine.Resolved();
   origin.rows = dataset_.rows;

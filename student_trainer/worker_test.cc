@@ -330,10 +330,6 @@ TEST_F(WorkerTest, BadOptionsAreInvalid) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("'gpu': expected cpu, cuda:N or auto")));
-  options_.engine = "numpy";
-  EXPECT_THAT(RunWorker(options_, stop_),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("engine is \"numpy\"")));
   options_.threads = 0;
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,
