@@ -91,6 +91,10 @@ std::string AppendIndex(absl::string_view prefix, uint64_t index) {
   return key;
 }
 
+bool IsLogitKey(absl::string_view key) {
+  return key.size() == 1 + kNameBytes + kIndexBytes && key[0] == kLogits;
+}
+
 uint64_t IndexOfKey(absl::string_view key) {
   uint64_t index = 0;
   if (key.size() < kIndexBytes) return index;

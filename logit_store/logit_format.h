@@ -35,6 +35,8 @@ std::string AppendIndex(absl::string_view prefix, uint64_t index);
 std::string ManifestKeyStart();
 std::string DatasetKeyStart();
 
+// Whether it is LogitPrefix with an index.
+bool IsLogitKey(absl::string_view key);
 // The last 8 bytes of a key.
 uint64_t IndexOfKey(absl::string_view key);
 // "logits of row 42", for messages.
