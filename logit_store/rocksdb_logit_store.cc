@@ -322,10 +322,13 @@ absl::Status RocksDbLogitStore::Put(const v1::LogitSetId& id,
   KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
   KODISTIL_RETURN_IF_ERROR(CheckRows(view.manifest, *view.dataset, rows));
   if (rows.empty()) return absl::OkStatus();
+  std::string key = AppendIndex(view.prefix, /*index=*/0);
+  std::string record;
   rocksdb::WriteBatch batch;
   for (const v1::LogitRow& row : rows) {
-    const std::string key = AppendIndex(view.prefix, row.index());
-    batch.Put(key, SealLogits(key, row));
+    ReplaceIndex(row.index(), &key);
+    SealLogits(key, row, &record);
+    batch.Put(key, record);
   }
   return database_->Write(&batch, /*sync=*/true);
 }
