@@ -7,8 +7,11 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "base/grpc_bridge.h"
 #include "base/server.h"
 #include "base/testing.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "logit_store/fault_file_system.h"
 #include "logit_store/logit_store_client.h"
 #include "logit_store/logit_store_service.h"
@@ -161,6 +164,53 @@ TEST_F(StoreHealthTest, ClientsSurviveAFullDisk) {
   ASSERT_OK(PutUntilRefused(&patient));
   ExpectAllAcknowledged();
   server->Shutdown();
+}
+
+// What a health check answers: HealthCheckResponse{status}, raw.
+absl::StatusOr<std::string> CheckHealth(const Server& server) {
+  grpc::GenericStub stub(NewChannel(server.address()));
+  const grpc::Slice empty;
+  const grpc::ByteBuffer input(&empty, 1);
+  grpc::ByteBuffer output;
+  grpc::ClientContext context;
+  absl::Notification done;
+  grpc::Status status;
+  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(),
+                 &input, &output, [&](grpc::Status result) {
+                   status = std::move(result);
+                   done.Notify();
+                 });
+  done.WaitForNotification();
+  if (!status.ok()) return FromGrpcStatus(status);
+  grpc::Slice slice;
+  if (!output.DumpToSingleSlice(&slice).ok()) {
+    return absl::InternalError("no answer");
+  }
+  return std::string(reinterpret_cast<const char*>(slice.begin()),
+                     slice.size());
+}
+
+TEST_F(StoreHealthTest, HealthChecksFollowTheDisk) {
+  LogitStoreServiceImpl service(store_.get());
+  ASSERT_OK_AND_ASSIGN(const auto server,
+                       Server::Start(ServerOptions(), {&service}));
+  store_->WatchHealth([&](const absl::Status& health) {
+    server->SetServing(health.ok());
+    absl::MutexLock lock(&mutex_);
+    health_ = health;
+  });
+  ASSERT_OK_AND_ASSIGN(const std::string before, CheckHealth(*server));
+  EXPECT_EQ(before, "\x08\x01") << "SERVING";
+  file_system_->LimitSpace(0);
+  ASSERT_FALSE(PutUntilRefused(store_.get()).ok());
+  ASSERT_FALSE(WaitForHealth(false).ok());
+  ASSERT_OK_AND_ASSIGN(const std::string full, CheckHealth(*server));
+  EXPECT_EQ(full, "\x08\x02") << "NOT_SERVING";
+  file_system_->EndSpaceLimit();
+  ASSERT_OK(WaitForHealth(true));
+  ASSERT_OK_AND_ASSIGN(const std::string after, CheckHealth(*server));
+  EXPECT_EQ(after, "\x08\x01") << "SERVING";
+  store_->WatchHealth(nullptr);
 }
 
 TEST_F(StoreHealthTest, WatcherIsToldAtOnce) {
