@@ -135,6 +135,10 @@ std::vector<std::string> SetFlags(int argc, char** argv,
 std::vector<std::string> ParseCommandLine(int argc, char** argv,
                                           const ProgramInfo& info) {
   std::vector<std::string> rest = SetFlags(argc, argv, info);
+  if (!info.takes_arguments && !rest.empty()) {
+    UsageError(absl::StrCat("unexpected argument '", rest[0],
+                            "'; lists are written with commas, no spaces"));
+  }
   // gRPC's own log repeats as C++ internals what our statuses say.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   FLAGS_logtostderr = true;

@@ -23,6 +23,8 @@ struct ProgramInfo {
   std::string description;
   // Whole command lines, two or more.
   std::vector<std::string> examples;
+  // Whether the program takes arguments that are no flags; else one exits 2.
+  bool takes_arguments = false;
 };
 
 // Sets the flags from argv and returns the other arguments. Accepts

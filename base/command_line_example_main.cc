@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
                                  {"bazel run //base:example --",
                                   "Prints its flags.",
                                   {"bazel run //base:example -- --name=a",
-                                   "bazel run //base:example -- --count=2"}});
+                                   "bazel run //base:example -- --count=2"},
+                                  /*takes_arguments=*/true});
   char directory[4096];
   if (getcwd(directory, sizeof(directory)) == nullptr) return 1;
   std::printf("name=%s count=%d verbose=%d cwd=%s\n",

@@ -1,6 +1,7 @@
 // The coordinator: runs a sweep, alone or with stores, teachers and workers
 // elsewhere.
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/server.h"
+#include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/sweep.h"
 #include "coordinator/sweep_flags.h"
@@ -18,6 +20,8 @@ using kodistil::SweepOptions;
 ABSL_FLAG(bool, sweep, false, "Run the sweep: label, train, print the table");
 ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
+ABSL_FLAG(std::string, explain, "",
+          "Say why the trial with this id is where it is, and exit");
 ABSL_FLAG(std::string, spec, "",
           "A sweep in protobuf text format; flags replace its fields");
 ABSL_FLAG(std::string, work_dir, SweepOptions().work_dir,
@@ -99,6 +103,13 @@ int main(int argc, char** argv) {
        {"bazel run //coordinator -- --sweep",
         "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
         "--student=small,base --temperature=1,2,5"}});
+  if (!absl::GetFlag(FLAGS_explain).empty()) {
+    const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
+                                         absl::GetFlag(FLAGS_explain));
+    if (!lines.ok()) return kodistil::ExitCodeOf(lines.status());
+    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
+    return kodistil::kExitOk;
+  }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(
         absl::InvalidArgumentError("nothing to do: give --sweep (or --help)"));

@@ -15,9 +15,9 @@ void CoordinatorServiceImpl::StartLeasing() {
   phase_ = Phase::kLeasing;
 }
 
-void CoordinatorServiceImpl::FinishLeasing(bool now) {
+void CoordinatorServiceImpl::StopLeasing() {
   absl::MutexLock lock(&mutex_);
-  if (now || ledger_.Finished()) phase_ = Phase::kFinished;
+  phase_ = ledger_.Finished() ? Phase::kFinished : Phase::kNotYet;
 }
 
 void CoordinatorServiceImpl::CloseWatches() {

@@ -32,9 +32,9 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
 
   // From now on trials are handed out; before, workers wait.
   void StartLeasing();
-  // From now on workers are told that the sweep is over once it is, or at once
-  // with `now`.
-  void FinishLeasing(bool now);
+  // From now on nothing is handed out: workers are told that the sweep is over
+  // if it is, else to wait for a coordinator that goes on with it.
+  void StopLeasing();
   // Ends WatchSweep streams, so that the server can shut down.
   void CloseWatches();
 

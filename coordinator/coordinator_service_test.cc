@@ -101,7 +101,11 @@ TEST_F(CoordinatorServiceTest, WorkersWaitUntilLeasingStarts) {
   EXPECT_EQ(leased.kind(), v1::LeaseTrialResponse::KIND_TRIAL);
   EXPECT_EQ(leased.attempt(), 1u);
   EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_WAIT);
-  service_->FinishLeasing(/*now=*/true);
+  service_->StopLeasing();
+  EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_WAIT)
+      << "the sweep is not over";
+  ASSERT_OK(ledger_->Cancel("abc"));
+  service_->StopLeasing();
   EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_FINISHED);
 }
 

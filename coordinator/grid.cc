@@ -24,7 +24,7 @@ using v1::TrialInputs;
 
 // Part of every trial's identity: raised when the same configuration would give
 // another student.
-constexpr uint64_t kCodeFormatVersion = 1;
+constexpr uint64_t kCodeFormatVersion = 2;
 
 struct NamedSize {
   const char* name;

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
+#include "rocksdb/write_batch.h"
 
 namespace kodistil {
 namespace {
@@ -108,11 +109,10 @@ absl::Status Ledger::Load(absl::Time now) {
 }
 
 absl::Status Ledger::Store(const Trial& trial) {
-  rocksdb::WriteOptions write;
-  write.sync = true;
-  KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(
-      db_->Put(write, absl::StrCat(kTrialPrefix, trial.trial_id()),
-               trial.SerializeAsString())));
+  KODISTIL_RETURN_IF_ERROR(broken_);
+  queue_.emplace_back(absl::StrCat(kTrialPrefix, trial.trial_id()),
+                      trial.SerializeAsString());
+  ++queued_;
   const auto position = position_.find(trial.trial_id());
   if (position != position_.end()) {
     if (trial.state() == Trial::STATE_PENDING) {
@@ -123,6 +123,38 @@ absl::Status Ledger::Store(const Trial& trial) {
   }
   ++version_;
   return absl::OkStatus();
+}
+
+absl::Status Ledger::MakeDurable() {
+  const uint64_t wanted = queued_;
+  while (durable_ < wanted && broken_.ok()) {
+    if (writing_) {
+      const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return !writing_;
+      };
+      mutex_.Await(absl::Condition(&idle));
+      continue;
+    }
+    writing_ = true;
+    const auto records = std::exchange(queue_, {});
+    const uint64_t target = queued_;
+    mutex_.Unlock();
+    rocksdb::WriteBatch batch;
+    rocksdb::Status status;
+    for (const auto& [key, value] : records) {
+      if (status.ok()) status = batch.Put(key, value);
+    }
+    rocksdb::WriteOptions write;
+    write.sync = true;
+    if (status.ok()) status = db_->Write(write, &batch);
+    mutex_.Lock();
+    writing_ = false;
+    durable_ = target;
+    if (!status.ok()) {
+      broken_ = Annotate(FromRocksDbStatus(status), "cannot write the ledger");
+    }
+  }
+  return broken_;
 }
 
 absl::StatusOr<Ledger::Submitted> Ledger::Submit(
@@ -156,6 +188,7 @@ absl::StatusOr<Ledger::Submitted> Ledger::Submit(
     KODISTIL_RETURN_IF_ERROR(Store(trial));
   }
   ++version_;
+  KODISTIL_RETURN_IF_ERROR(MakeDurable());
   return submitted;
 }
 
@@ -170,8 +203,9 @@ absl::StatusOr<std::optional<Trial>> Ledger::Lease(const std::string& worker,
   leased.set_worker_id(worker);
   KODISTIL_RETURN_IF_ERROR(Store(leased));
   trial = leased;
-  lease_end_[trial.trial_id()] = now + options_.lease;
-  return std::optional<Trial>(trial);
+  lease_end_[leased.trial_id()] = now + options_.lease;
+  KODISTIL_RETURN_IF_ERROR(MakeDurable());
+  return std::optional<Trial>(std::move(leased));
 }
 
 absl::StatusOr<Trial*> Ledger::FindRunning(const std::string& id,
@@ -199,6 +233,8 @@ absl::Status Ledger::Heartbeat(const v1::HeartbeatRequest& request,
   trial->set_epoch(request.epoch());
   trial->set_epoch_fraction(request.epoch_fraction());
   trial->set_train_loss(request.train_loss());
+  // Who gets on is not stuck.
+  if (request.finished_size() > 0) trial->clear_lost();
   for (const v1::EpochReport& report : request.finished()) {
     // After a resume epochs are reported again; the later report counts.
     while (trial->history_size() > 0 &&
@@ -217,7 +253,7 @@ absl::Status Ledger::Complete(const v1::CompleteRequest& request) {
   const auto it = trials_.find(request.trial_id());
   if (it != trials_.end() && it->second.state() == Trial::STATE_DONE &&
       it->second.attempts() == request.attempt()) {
-    return absl::OkStatus();
+    return MakeDurable();
   }
   KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
                             FindRunning(request.trial_id(), request.attempt()));
@@ -230,7 +266,7 @@ absl::Status Ledger::Complete(const v1::CompleteRequest& request) {
   KODISTIL_RETURN_IF_ERROR(Store(done));
   *trial = std::move(done);
   lease_end_.erase(request.trial_id());
-  return absl::OkStatus();
+  return MakeDurable();
 }
 
 absl::Status Ledger::EndAttempt(Trial* trial, bool lost, bool count,
@@ -255,24 +291,34 @@ absl::Status Ledger::Fail(const v1::FailRequest& request) {
   absl::MutexLock lock(&mutex_);
   KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
                             FindRunning(request.trial_id(), request.attempt()));
-  return EndAttempt(trial, /*lost=*/false, /*count=*/!request.stopped(),
-                    request.retryable() || request.stopped(), request.reason());
+  KODISTIL_RETURN_IF_ERROR(
+      EndAttempt(trial, /*lost=*/false, /*count=*/!request.stopped(),
+                 request.retryable() || request.stopped(), request.reason()));
+  return MakeDurable();
 }
 
-absl::StatusOr<int> Ledger::ExpireLeases(absl::Time now) {
+void Ledger::RenewLeases(absl::Time now) {
   absl::MutexLock lock(&mutex_);
+  for (auto& [id, end] : lease_end_) end = now + options_.lease;
+}
+
+absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::string> workers;
   std::vector<std::string> expired;
   for (const auto& [id, end] : lease_end_) {
     if (end <= now) expired.push_back(id);
   }
   for (const std::string& id : expired) {
     Trial& trial = trials_[id];
+    workers.push_back(trial.worker_id());
     KODISTIL_RETURN_IF_ERROR(EndAttempt(
         &trial, /*lost=*/true, /*count=*/true, /*retryable=*/true,
         absl::StrCat("worker ", trial.worker_id(), " sent no heartbeat for ",
                      absl::FormatDuration(options_.lease))));
   }
-  return static_cast<int>(expired.size());
+  KODISTIL_RETURN_IF_ERROR(MakeDurable());
+  return workers;
 }
 
 absl::Status Ledger::ReleaseWorker(const std::string& worker, bool count,
@@ -285,7 +331,7 @@ absl::Status Ledger::ReleaseWorker(const std::string& worker, bool count,
     KODISTIL_RETURN_IF_ERROR(EndAttempt(&trial, /*lost=*/true, count,
                                         /*retryable=*/true, reason));
   }
-  return absl::OkStatus();
+  return MakeDurable();
 }
 
 absl::Status Ledger::Cancel(const std::string& trial_id) {
@@ -300,7 +346,7 @@ absl::Status Ledger::Cancel(const std::string& trial_id) {
   KODISTIL_RETURN_IF_ERROR(Store(cancelled));
   trial = std::move(cancelled);
   lease_end_.erase(found.trial_id());
-  return absl::OkStatus();
+  return MakeDurable();
 }
 
 std::vector<Trial> Ledger::Trials() const {

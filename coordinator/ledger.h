@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,14 +29,16 @@ struct LedgerOptions {
   absl::Duration lease = absl::Seconds(30);
   // Attempts that the worker itself reported as failed, until FAILED.
   int max_failures = 3;
-  // Attempts lost with their worker, until FAILED.
+  // Attempts lost with their worker and no epoch done between, until FAILED.
   int max_lost = 5;
 
   absl::Status Validate() const;
 };
 
-// Thread-safe. State changes are on disk (synced) before a call returns; the
-// progress of a running epoch is kept in memory alone.
+// Thread-safe. State changes are on disk (synced) before a call returns; those
+// of calls under way at the same time share one sync. The progress of a running
+// epoch is kept in memory alone. After a failed write every call that changes
+// something returns that write's error: what is in memory may not be on disk.
 class Ledger {
  public:
   // Opens or makes the ledger in `path`. Trials that were running keep their
@@ -71,8 +74,11 @@ class Ledger {
   // or has failed too often. ABORTED for any other attempt.
   absl::Status Fail(const v1::FailRequest& request);
 
-  // Attempts whose lease has run out are lost. Returns how many.
-  absl::StatusOr<int> ExpireLeases(absl::Time now);
+  // Attempts whose lease has run out are lost. Returns their workers.
+  absl::StatusOr<std::vector<std::string>> ExpireLeases(absl::Time now);
+  // Every running attempt gets a new lease from `now`: for a coordinator that
+  // could not be reached for a while.
+  void RenewLeases(absl::Time now);
 
   // The worker is gone: its attempts are lost at once. With `count` they count
   // towards max_lost.
@@ -99,8 +105,12 @@ class Ledger {
   Ledger(LedgerOptions options, std::unique_ptr<rocksdb::DB> db);
 
   absl::Status Load(absl::Time now);
+  // Queues the trial's record; MakeDurable writes it.
   absl::Status Store(const v1::Trial& trial)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Returns once everything queued so far is synced. Releases the mutex while
+  // it writes or waits for another thread that does.
+  absl::Status MakeDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<v1::Trial*> FindRunning(const std::string& id,
                                          uint32_t attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -119,6 +129,14 @@ class Ledger {
   std::map<std::string, size_t> position_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, absl::Time> lease_end_ ABSL_GUARDED_BY(mutex_);
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
+  // Records to be written, how many were ever queued, and how many are synced.
+  std::vector<std::pair<std::string, std::string>> queue_
+      ABSL_GUARDED_BY(mutex_);
+  uint64_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the first write that failed.
+  absl::Status broken_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kodistil

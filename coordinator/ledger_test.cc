@@ -93,8 +93,8 @@ TEST_F(LedgerTest, LateLoserIsAborted) {
   Submit({"a"});
   const Trial late = Lease("slow");
   now_ += options_.lease;
-  ASSERT_OK_AND_ASSIGN(const int expired, ledger_->ExpireLeases(now_));
-  EXPECT_EQ(expired, 1);
+  ASSERT_OK_AND_ASSIGN(const auto expired, ledger_->ExpireLeases(now_));
+  EXPECT_THAT(expired, ::testing::ElementsAre("slow"));
   const Trial winner = Lease("fast");
   EXPECT_EQ(winner.attempts(), late.attempts() + 1);
   EXPECT_THAT(ledger_->Complete(CompleteOf(late, 1)),
@@ -111,8 +111,28 @@ TEST_F(LedgerTest, HeartbeatKeepsTheLease) {
   now_ += options_.lease - absl::Seconds(1);
   ASSERT_OK(ledger_->Heartbeat(HeartbeatOf(trial), now_));
   now_ += options_.lease - absl::Seconds(1);
-  ASSERT_OK_AND_ASSIGN(const int expired, ledger_->ExpireLeases(now_));
-  EXPECT_EQ(expired, 0);
+  ASSERT_OK_AND_ASSIGN(const auto expired, ledger_->ExpireLeases(now_));
+  EXPECT_THAT(expired, ::testing::IsEmpty());
+}
+
+TEST_F(LedgerTest, RenewedLeasesDoNotExpire) {
+  Submit({"a"});
+  Lease();
+  now_ += options_.lease;
+  ledger_->RenewLeases(now_);
+  ASSERT_OK_AND_ASSIGN(const auto expired, ledger_->ExpireLeases(now_));
+  EXPECT_THAT(expired, ::testing::IsEmpty());
+}
+
+TEST_F(LedgerTest, LossesWithProgressBetweenDoNotEndATrial) {
+  Submit({"a"});
+  for (int i = 0; i < 2 * options_.max_lost; ++i) {
+    v1::HeartbeatRequest beat = HeartbeatOf(Lease("w"));
+    beat.add_finished()->set_epoch(i + 1);
+    ASSERT_OK(ledger_->Heartbeat(beat, now_));
+    ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "killed"));
+  }
+  EXPECT_EQ(ledger_->Find("a")->state(), Trial::STATE_PENDING);
 }
 
 TEST_F(LedgerTest, HeartbeatOfUnknownTrialIsNotFound) {

@@ -178,9 +178,7 @@ absl::Status LocalCluster::Run(const std::string& name,
   return absl::OkStatus();
 }
 
-absl::Status LocalCluster::Supervise(
-    const std::function<void(const std::string& name,
-                             const std::string& reason)>& died) {
+absl::Status LocalCluster::Supervise(const Died& died) {
   for (const auto& member : members_) {
     const absl::Time now = absl::Now();
     const std::string& name = member->process_options.name;
@@ -188,8 +186,9 @@ absl::Status LocalCluster::Supervise(
       const std::string reason =
           absl::StrCat(name, " ", member->process->ExitText());
       LOG(WARNING) << reason << "; it is started again";
-      died(name, reason);
-      const bool quick = now - member->process->started() < kQuick;
+      const bool blameless = died(name, reason);
+      const bool quick =
+          !blameless && now - member->process->started() < kQuick;
       member->quick_deaths = quick ? member->quick_deaths + 1 : 0;
       if (member->quick_deaths >= options_.max_quick_deaths) {
         return DeathStatus(name, *member->process);
@@ -204,6 +203,14 @@ absl::Status LocalCluster::Supervise(
     }
   }
   return absl::OkStatus();
+}
+
+void LocalCluster::Kill(const std::string& name) {
+  for (const auto& member : members_) {
+    if (member->process_options.name == name && member->process != nullptr) {
+      member->process->Signal(SIGKILL);
+    }
+  }
 }
 
 void LocalCluster::Stop(Kind kind) {

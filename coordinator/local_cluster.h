@@ -61,11 +61,15 @@ class LocalCluster {
                    const std::vector<std::string>& args,
                    const std::function<bool()>& stopped);
 
-  // Restarts what has died, telling `died(name, reason)` first. INTERNAL with
-  // the log's tail when a process keeps dying at once. Call it often.
-  absl::Status Supervise(
-      const std::function<void(const std::string& name,
-                               const std::string& reason)>& died);
+  // Restarts what has died, telling `died(name, reason)` first, which returns
+  // whether a trial is to blame. INTERNAL with the log's tail when a process
+  // keeps dying at once without one. Call it often.
+  using Died =
+      std::function<bool(const std::string& name, const std::string& reason)>;
+  absl::Status Supervise(const Died& died);
+
+  // Kills the process called `name`; Supervise starts it again.
+  void Kill(const std::string& name);
 
   void StopTeachers();
   // Workers first, then teachers, then the store.

@@ -16,24 +16,33 @@ constexpr absl::Duration kDeadline = absl::Minutes(10);
 // Below gRPC's retry buffer of 256 KiB.
 constexpr size_t kChunkBytes = 200 << 10;
 
-// One unary call with deadline and retries.
+// One unary call with a deadline.
 template <typename Request, typename Response>
 absl::Status Call(v1::LogitStoreService::Stub* stub,
                   grpc::Status (v1::LogitStoreService::Stub::*method)(
                       grpc::ClientContext*, const Request&, Response*),
                   const Request& request, Response* response) {
-  return RetryUnavailable(kRetry, [&] {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
-    return FromGrpcStatus((stub->*method)(&context, request, response));
-  });
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
+  return FromGrpcStatus((stub->*method)(&context, request, response));
 }
 
 }  // namespace
 
-StoreAccess::StoreAccess(const std::string& address)
+StoreAccess::StoreAccess(const std::string& address,
+                         std::function<void()> between_tries)
     : address_(address),
+      between_tries_(std::move(between_tries)),
       stub_(v1::LogitStoreService::NewStub(NewChannel(address))) {}
+
+absl::Status StoreAccess::Retry(
+    const std::function<absl::Status()>& call) const {
+  return RetryUnavailable(kRetry, [&] {
+    const absl::Status status = call();
+    if (absl::IsUnavailable(status) && between_tries_) between_tries_();
+    return status;
+  });
+}
 
 absl::StatusOr<StoreAccess::Registration> StoreAccess::Register(
     const Dataset& dataset, const v1::LogitSetId& id, bool replace) const {
@@ -42,9 +51,10 @@ absl::StatusOr<StoreAccess::Registration> StoreAccess::Register(
   v1::DescribeDatasetRequest request;
   request.set_dataset(dataset.name);
   v1::DescribeDatasetResponse known;
-  const absl::Status described =
-      Call(stub_.get(), &v1::LogitStoreService::Stub::DescribeDataset, request,
-           &known);
+  const absl::Status described = Retry([&] {
+    return Call(stub_.get(), &v1::LogitStoreService::Stub::DescribeDataset,
+                request, &known);
+  });
   if (!described.ok() && !absl::IsNotFound(described)) {
     return Annotate(described, context);
   }
@@ -76,8 +86,10 @@ absl::Status StoreAccess::CheckSameTexts(const Dataset& dataset,
     request.add_indices(i);
   }
   v1::GetResponse response;
-  const absl::Status status =
-      Call(stub_.get(), &v1::LogitStoreService::Stub::Get, request, &response);
+  const absl::Status status = Retry([&] {
+    return Call(stub_.get(), &v1::LogitStoreService::Stub::Get, request,
+                &response);
+  });
   if (absl::IsNotFound(status)) return absl::OkStatus();  // nothing to lose
   KODISTIL_RETURN_IF_ERROR(status);
   int present = 0;
@@ -100,10 +112,19 @@ absl::Status StoreAccess::CheckSameTexts(const Dataset& dataset,
 absl::StatusOr<v1::RegisterDatasetResponse> StoreAccess::Send(
     const Dataset& dataset, const std::string& fingerprint,
     const std::string& expected) const {
+  v1::RegisterDatasetResponse response;
+  KODISTIL_RETURN_IF_ERROR(Retry(
+      [&] { return SendOnce(dataset, fingerprint, expected, &response); }));
+  return response;
+}
+
+absl::Status StoreAccess::SendOnce(
+    const Dataset& dataset, const std::string& fingerprint,
+    const std::string& expected, v1::RegisterDatasetResponse* response) const {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
-  v1::RegisterDatasetResponse response;
-  const auto writer = stub_->RegisterDataset(&context, &response);
+  response->Clear();
+  const auto writer = stub_->RegisterDataset(&context, response);
   v1::RegisterDatasetRequest request;
   request.set_dataset(dataset.name);
   request.set_dataset_fingerprint(fingerprint);
@@ -126,8 +147,7 @@ absl::StatusOr<v1::RegisterDatasetResponse> StoreAccess::Send(
     }
   }
   writer->WritesDone();
-  KODISTIL_RETURN_IF_ERROR(FromGrpcStatus(writer->Finish()));
-  return response;
+  return FromGrpcStatus(writer->Finish());
 }
 
 absl::Status StoreAccess::CreateSet(
@@ -135,8 +155,11 @@ absl::Status StoreAccess::CreateSet(
   v1::CreateSetRequest request;
   *request.mutable_manifest() = manifest;
   v1::CreateSetResponse response;
-  return Annotate(Call(stub_.get(), &v1::LogitStoreService::Stub::CreateSet,
-                       request, &response),
+  return Annotate(Retry([&] {
+                    return Call(stub_.get(),
+                                &v1::LogitStoreService::Stub::CreateSet,
+                                request, &response);
+                  }),
                   absl::StrCat("logit store ", address_));
 }
 
@@ -146,14 +169,27 @@ absl::StatusOr<v1::MissingResponse> StoreAccess::Missing(
   *request.mutable_id() = id;
   v1::MissingResponse response;
   KODISTIL_RETURN_IF_ERROR(
-      Annotate(Call(stub_.get(), &v1::LogitStoreService::Stub::Missing, request,
-                    &response),
+      Annotate(Retry([&] {
+                 return Call(stub_.get(), &v1::LogitStoreService::Stub::Missing,
+                             request, &response);
+               }),
                absl::StrCat("logit store ", address_)));
   return response;
 }
 
 absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
     const v1::LogitSetId& id, const Dataset& dataset) const {
+  Count count;
+  KODISTIL_RETURN_IF_ERROR(
+      Annotate(Retry([&] { return CountOnce(id, dataset, &count); }),
+               absl::StrCat("logit store ", address_)));
+  return count;
+}
+
+absl::Status StoreAccess::CountOnce(const v1::LogitSetId& id,
+                                    const Dataset& dataset,
+                                    Count* count) const {
+  *count = Count();
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
   v1::ScanRequest request;
@@ -161,7 +197,6 @@ absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
   request.set_dataset_fingerprint(dataset.Fingerprint());
   const auto reader = stub_->Scan(&context, request);
   v1::ScanResponse response;
-  Count count;
   while (reader->Read(&response)) {
     for (const v1::LogitRow& row : response.rows()) {
       if (row.index() >= dataset.rows.size()) continue;
@@ -169,13 +204,11 @@ absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
       if (ours.split != Split::kTest || ours.label == kNoLabel) continue;
       const auto best =
           std::max_element(row.logits().begin(), row.logits().end());
-      ++count.total;
-      count.correct += best - row.logits().begin() == ours.label;
+      ++count->total;
+      count->correct += best - row.logits().begin() == ours.label;
     }
   }
-  KODISTIL_RETURN_IF_ERROR(Annotate(FromGrpcStatus(reader->Finish()),
-                                    absl::StrCat("logit store ", address_)));
-  return count;
+  return FromGrpcStatus(reader->Finish());
 }
 
 }  // namespace kodistil

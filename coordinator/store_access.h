@@ -5,6 +5,7 @@
 #define KODISTIL_COORDINATOR_STORE_ACCESS_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,10 @@ namespace kodistil {
 // Thread-safe. UNAVAILABLE is retried for half a minute.
 class StoreAccess {
  public:
-  explicit StoreAccess(const std::string& address);
+  // `between_tries` is called when the store could not be reached, before it is
+  // asked again.
+  explicit StoreAccess(const std::string& address,
+                       std::function<void()> between_tries = nullptr);
 
   struct Registration {
     bool known = false;  // the store held this name with another fingerprint
@@ -54,7 +58,16 @@ class StoreAccess {
       const Dataset& dataset, const std::string& fingerprint,
       const std::string& expected) const;
 
+  // Runs `call` until it is not UNAVAILABLE, for half a minute.
+  absl::Status Retry(const std::function<absl::Status()>& call) const;
+  absl::Status SendOnce(const Dataset& dataset, const std::string& fingerprint,
+                        const std::string& expected,
+                        v1::RegisterDatasetResponse* response) const;
+  absl::Status CountOnce(const v1::LogitSetId& id, const Dataset& dataset,
+                         Count* count) const;
+
   const std::string address_;
+  const std::function<void()> between_tries_;
   const std::unique_ptr<v1::LogitStoreService::Stub> stub_;
 };
 

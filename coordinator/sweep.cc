@@ -77,10 +77,8 @@ class Sweep {
     if (options_.label_only) return Outcome();
     KODISTIL_RETURN_IF_ERROR(SubmitTrials());
     if (!ledger_->Finished()) {
-      const absl::Status status = TrainStudents();
+      status_ = TrainStudents();
       cluster_->StopAll();
-      KODISTIL_RETURN_IF_ERROR(SaveResults());
-      KODISTIL_RETURN_IF_ERROR(status);
     }
     KODISTIL_RETURN_IF_ERROR(SaveStudents());
     KODISTIL_RETURN_IF_ERROR(SaveResults());
@@ -93,6 +91,8 @@ class Sweep {
   }
 
   absl::Status Open();
+  // UNAVAILABLE when the port is taken: better said before the labelling.
+  absl::Status TryListen() const;
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
   absl::Status PrepareTeachers();
@@ -126,6 +126,7 @@ class Sweep {
   std::vector<Trial> trials_;
   std::string store_address_;
   int trained_ = 0;
+  absl::Status status_;
 };
 
 absl::Status Sweep::Open() {
@@ -134,6 +135,13 @@ absl::Status Sweep::Open() {
   KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
   std::tie(host_, port_) = listen;
   advertised_ = options_.advertise.empty() ? host_ : options_.advertise;
+  if (options_.advertise.empty() && (host_ == "0.0.0.0" || host_ == "[::]")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--listen=", options_.listen,
+        " needs --advertise, the name by which workers elsewhere reach this "
+        "machine"));
+  }
+  if (!options_.listen.empty()) KODISTIL_RETURN_IF_ERROR(TryListen());
   if (options_.workers < 0) options_.workers = Cores();
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
   options_.work_dir = std::filesystem::canonical(options_.work_dir).string();
@@ -164,6 +172,13 @@ absl::Status Sweep::Open() {
   KODISTIL_ASSIGN_OR_RETURN(
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
   return absl::OkStatus();
+}
+
+absl::Status Sweep::TryListen() const {
+  ServerOptions options;
+  options.host = host_;
+  options.port = port_;
+  return Server::Start(options, {}).status();
 }
 
 absl::Status Sweep::LoadDataset() {
@@ -218,7 +233,8 @@ absl::Status Sweep::PrepareTeachers() {
   TeacherStage::Context context;
   context.options = &options_;
   context.dataset = &dataset_;
-  context.dataset_path = artifacts_->PathOf(dataset_digest_);
+  context.dataset_digest = dataset_digest_;
+  context.artifacts = artifacts_.get();
   context.cluster = cluster_.get();
   context.stopped = stopped_;
   context.store = [this] { return StoreAddress(); };
@@ -339,6 +355,7 @@ absl::Status Sweep::TrainStudents() {
       Server::Start(server_options, {&service, &artifact_service}));
   KODISTIL_RETURN_IF_ERROR(
       WritePortFile(InWork("run/coordinator.port"), server->port()));
+  ledger_->RenewLeases(absl::Now());
   service.StartLeasing();
   if (!options_.listen.empty()) {
     Say(
@@ -353,7 +370,7 @@ absl::Status Sweep::TrainStudents() {
   SweepProgress progress(ledger_->Trials());
   const absl::Status status = Supervise(server.get(), &progress);
   trained_ = progress.Finish(ledger_->Trials());
-  service.FinishLeasing(/*now=*/true);
+  service.StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
     // Workers elsewhere hear that the sweep is over.
     absl::SleepFor(2 * service_options.retry_after);
@@ -366,15 +383,26 @@ absl::Status Sweep::TrainStudents() {
 
 absl::Status Sweep::Supervise(Server* server, SweepProgress* progress) {
   const auto died = [this](const std::string& name, const std::string& reason) {
+    bool at_work = false;
+    for (const Trial& trial : ledger_->Trials()) {
+      at_work = at_work || (trial.state() == Trial::STATE_RUNNING &&
+                            trial.worker_id() == name);
+    }
     const absl::Status released =
         ledger_->ReleaseWorker(name, /*count=*/true, reason);
     LOG_IF(ERROR, !released.ok()) << released;
+    return at_work;
   };
   uint64_t version = 0;
   while (!ledger_->Finished()) {
     if (stopped_()) return absl::CancelledError("the sweep was stopped");
     KODISTIL_RETURN_IF_ERROR(cluster_->Supervise(died));
-    KODISTIL_RETURN_IF_ERROR(ledger_->ExpireLeases(absl::Now()).status());
+    KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> silent,
+                              ledger_->ExpireLeases(absl::Now()));
+    for (const std::string& worker : silent) {
+      LOG(WARNING) << "worker " << worker << " is silent and lost its trial";
+      cluster_->Kill(worker);  // when it is one of ours, it starts anew
+    }
     version = ledger_->WaitForChange(version, absl::Milliseconds(100));
     const std::vector<Trial> trials = ledger_->Trials();
     progress->Show(trials);
@@ -434,6 +462,7 @@ SweepOutcome Sweep::Outcome() const {
   SweepOutcome outcome;
   outcome.results = Results();
   outcome.trained = trained_;
+  outcome.status = status_;
   for (const Trial& trial : outcome.results.trials) {
     outcome.failed += trial.state() != Trial::STATE_DONE;
   }
@@ -441,43 +470,6 @@ SweepOutcome Sweep::Outcome() const {
 }
 
 }  // namespace
-
-absl::Status SweepOptions::Validate() const {
-  KODISTIL_RETURN_IF_ERROR(dataset.Validate());
-  if (work_dir.empty()) {
-    return absl::InvalidArgumentError("--work_dir: is empty");
-  }
-  if (workers < -1 || workers > 1024) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--workers: found ", workers, ", expected 0 to 1024, or -1"));
-  }
-  if (threads < 1 || threads > 1024) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--threads: found ", threads, ", expected 1 to 1024"));
-  }
-  if (teacher_workers < 1 || teacher_workers > 64) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--teacher_workers: found ", teacher_workers, ", expected 1 to 64"));
-  }
-  if (lease < absl::Milliseconds(100)) {
-    return absl::InvalidArgumentError(
-        "--lease: expected at least 100 milliseconds");
-  }
-  if (heartbeat < absl::Milliseconds(10)) {
-    return absl::InvalidArgumentError(
-        "--heartbeat: expected at least 10 milliseconds");
-  }
-  if (teacher_path.empty() && teachers.empty()) {
-    return absl::InvalidArgumentError(
-        "--teacher_path: is empty, expected ngram or a model's folder");
-  }
-  if (!teachers.empty() && logit_store.empty()) {
-    return absl::InvalidArgumentError(
-        "--teachers needs --logit_store: teachers that run elsewhere write to "
-        "a store that runs elsewhere");
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
                                       const std::function<bool()>& stopped) {

@@ -45,8 +45,8 @@ struct SweepOptions {
   std::string device = "cpu";
   // Vocabularies in the seed's layout; empty to train them.
   std::string tokenizer_dir;
-  // Accepts a dataset that differs in more than half of its rows, or in their
-  // number, from the one of the same name in the store.
+  // Accepts a dataset most of whose texts differ from those of the same name in
+  // the store, and trains the n-gram teacher anew for it.
   bool replace_dataset = false;
   // Ends the sweep once more cells have failed; -1 never does.
   int max_failed = -1;
@@ -63,11 +63,13 @@ struct SweepOutcome {
   SweepResults results;
   int trained = 0;  // cells trained in this run
   int failed = 0;   // cells without a result
+  // Why the training of cells ended before all had ended; OK when it did not.
+  absl::Status status;
 };
 
 // Runs what is missing of the sweep and writes results.* into the work folder.
-// CANCELLED once `stopped` returns true (what is done stays done); the other
-// errors name what went wrong and where.
+// CANCELLED, here or in the outcome, once `stopped` returns true (what is done
+// stays done); the other errors name what went wrong and where.
 absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
                                       const std::function<bool()>& stopped);
 

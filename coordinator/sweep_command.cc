@@ -36,7 +36,8 @@ int RunSweepCommand(const SweepOptions& options, const std::string& output) {
     stop = true;
   }).detach();
   const auto outcome = RunSweep(options, [] { return stop.load(); });
-  if (absl::IsCancelled(outcome.status()) && stop) {
+  const absl::Status status = outcome.ok() ? outcome->status : outcome.status();
+  if (absl::IsCancelled(status) && stop) {
     std::fprintf(stderr,
                  "stopped; what is done is kept. Give the same command again "
                  "to go on.\n");
@@ -49,6 +50,7 @@ int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   std::fprintf(stderr, "%d cells trained now; results in %s\n",
                outcome->trained,
                JoinPath(options.work_dir, "results.{json,csv,md}").c_str());
+  if (!status.ok()) return ExitCodeOf(status);
   if (outcome->failed > 0) {
     std::fprintf(stderr, "error: %d cells have no result\n", outcome->failed);
     return kExitFailure;

@@ -77,6 +77,10 @@ absl::Status ApplySweepValues(
     SweepSpec::GetReflection()->ClearField(spec, field);
     if (!field->is_repeated()) {
       KODISTIL_RETURN_IF_ERROR(SetField(field, value, spec));
+      // 0 is what an unset field holds.
+      if (!SweepSpec::GetReflection()->HasField(*spec, field)) {
+        return BadValue(field, value, "a number above 0");
+      }
       continue;
     }
     for (const absl::string_view item : absl::StrSplit(value, ',')) {

@@ -44,6 +44,7 @@ absl::StatusOr<TeacherRecord> LoadTeacherRecord(const std::string& path) {
   Read(json, "label_seconds", &record.label_seconds);
   Read(json, "rows_labelled", &record.rows_labelled);
   Read(json, "dataset_fingerprint", &record.dataset_fingerprint);
+  Read(json, "dataset_digest", &record.dataset_digest);
   Read(json, "correct", &record.correct);
   Read(json, "total", &record.total);
   return record;
@@ -61,6 +62,7 @@ absl::Status SaveTeacherRecord(const TeacherRecord& record,
   json["label_seconds"] = record.label_seconds;
   json["rows_labelled"] = record.rows_labelled;
   json["dataset_fingerprint"] = record.dataset_fingerprint;
+  json["dataset_digest"] = record.dataset_digest;
   json["correct"] = record.correct;
   json["total"] = record.total;
   return WriteFileAtomically(

@@ -26,6 +26,7 @@ struct TeacherRecord {
   int64_t rows_labelled = 0;
   // The dataset whose rows were all labelled last, and the test rows right.
   std::string dataset_fingerprint;
+  std::string dataset_digest;
   uint64_t correct = 0;
   uint64_t total = 0;
 };

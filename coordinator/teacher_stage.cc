@@ -1,5 +1,8 @@
 #include "coordinator/teacher_stage.h"
 
+#include <glog/logging.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -54,8 +57,15 @@ TeacherStage::TeacherStage(Context context, std::string teacher)
     : context_(std::move(context)), teacher_(std::move(teacher)) {
   const std::string& work_dir = context_.options->work_dir;
   if (teacher_ == kEmbedded) {
-    folder_ = JoinPath(work_dir,
-                       absl::StrCat("teachers/ngram-", context_.dataset->name));
+    // Rows keep their place when texts are edited: the teacher stays. Another
+    // size or split is another training set: it gets a teacher of its own.
+    Sha256 split;
+    for (const uint32_t index : context_.dataset->IndicesOf(Split::kTrain)) {
+      split.UpdateUint64(index);
+    }
+    folder_ = JoinPath(
+        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name, "-",
+                               split.FinishHex().substr(0, 8)));
   } else if (!Remote()) {
     folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
     if (folder_.back() == '/') folder_.pop_back();
@@ -80,9 +90,14 @@ absl::Status TeacherStage::SaveRecord() const {
 absl::Status TeacherStage::Prepare() {
   const auto known = LoadTeacherRecord(RecordPath());
   if (known.ok()) record_ = *known;
-  if (Remote()) return Describe();
+  if (Remote()) {
+    const absl::Status described = Describe();
+    // A finished sweep needs no teacher.
+    return absl::IsUnavailable(described) && Labelled() ? absl::OkStatus()
+                                                        : described;
+  }
   if (teacher_ == kEmbedded && context_.options->replace_dataset &&
-      !Labelled()) {
+      OtherTexts()) {
     // The teacher of the dataset that is being replaced.
     KODISTIL_RETURN_IF_ERROR(RemoveAll(folder_));
   }
@@ -97,9 +112,10 @@ absl::Status TeacherStage::Prepare() {
   }
   KODISTIL_ASSIGN_OR_RETURN(
       const std::string signature,
-      FolderSignature(IsDirectory(folder_)
-                          ? folder_
-                          : std::filesystem::path(folder_).parent_path()));
+      FolderSignature(
+          IsDirectory(folder_)
+              ? folder_
+              : std::filesystem::path(folder_).parent_path().string()));
   if (!record_.fingerprint.empty() && record_.signature == signature) {
     return absl::OkStatus();
   }
@@ -114,12 +130,13 @@ absl::Status TeacherStage::TrainEmbedded() {
   const absl::Time start = absl::Now();
   KODISTIL_RETURN_IF_ERROR(context_.cluster->Run(
       "train_ngram", "teacher_service/train_ngram",
-      {absl::StrCat("--dataset_file=", context_.dataset_path),
+      {absl::StrCat("--dataset_file=",
+                    context_.artifacts->PathOf(context_.dataset_digest)),
        absl::StrCat("--output=", folder_)},
       context_.stopped));
   record_.train_seconds = absl::ToDoubleSeconds(absl::Now() - start);
   Say(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
-  return absl::OkStatus();
+  return SaveRecord();
 }
 
 absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
@@ -136,22 +153,49 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
   return servers_;
 }
 
-absl::Status TeacherStage::Describe() {
+bool TeacherStage::OtherTexts() const {
+  const auto file = context_.artifacts->Get(record_.dataset_digest);
+  if (!file.ok()) return false;
+  const auto before = ParseDataset(file->bytes(), record_.dataset_digest);
+  if (!before.ok()) return false;
+  const std::vector<Row>& rows = context_.dataset->rows;
+  const size_t common = std::min(rows.size(), before->rows.size());
+  size_t differ = 0;
+  for (size_t i = 0; i < common; ++i) {
+    differ += rows[i].text != before->rows[i].text;
+  }
+  return 2 * differ > common;
+}
+
+void TeacherStage::KeepAlive() {
+  const absl::Status status = context_.cluster->Supervise(
+      [](const std::string&, const std::string&) { return false; });
+  LOG_IF(WARNING, !status.ok()) << status.message();
+}
+
+absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
                             ResolveTargets(servers));
-  const auto stub = v1::TeacherService::NewStub(NewChannel(addresses.front()));
+  absl::Status status;
+  for (const std::string& address : addresses) {
+    const auto stub = v1::TeacherService::NewStub(NewChannel(address));
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+    status = Annotate(FromGrpcStatus(stub->DescribeModel(
+                          &context, v1::DescribeModelRequest(), model)),
+                      absl::StrCat("teacher ", address));
+    if (status.ok()) return status;
+  }
+  KeepAlive();
+  return status;
+}
+
+absl::Status TeacherStage::Describe() {
   v1::DescribeModelResponse model;
-  KODISTIL_RETURN_IF_ERROR(Annotate(
-      RetryUnavailable(absl::Seconds(30),
-                       [&] {
-                         grpc::ClientContext context;
-                         context.set_deadline(absl::ToChronoTime(
-                             absl::Now() + absl::Seconds(30)));
-                         return FromGrpcStatus(stub->DescribeModel(
-                             &context, v1::DescribeModelRequest(), &model));
-                       }),
-      absl::StrCat("teacher ", addresses.front())));
+  KODISTIL_RETURN_IF_ERROR(
+      RetryUnavailable(Labelled() ? absl::Seconds(1) : absl::Seconds(30),
+                       [&] { return AskAnyServer(&model); }));
   if (model.teacher_fingerprint() != record_.fingerprint) {
     const double train_seconds = record_.train_seconds;
     record_ = TeacherRecord();
@@ -183,7 +227,7 @@ absl::Status TeacherStage::Label() {
   manifest.set_dataset_fingerprint(dataset.Fingerprint());
   manifest.set_row_count(dataset.rows.size());
   manifest.set_num_classes(record_.num_classes);
-  const StoreAccess access(store);
+  const StoreAccess access(store, [this] { KeepAlive(); });
   KODISTIL_RETURN_IF_ERROR(access.CreateSet(manifest));
   KODISTIL_RETURN_IF_ERROR(LabelMissing(store));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -192,6 +236,7 @@ absl::Status TeacherStage::Label() {
   record_.correct = count.correct;
   record_.total = count.total;
   record_.dataset_fingerprint = dataset.Fingerprint();
+  record_.dataset_digest = context_.dataset_digest;
   record_.rows_labelled = dataset.rows.size();
   KODISTIL_RETURN_IF_ERROR(SaveRecord());
   if (count.total > 0) {
@@ -227,7 +272,7 @@ absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
 absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   const v1::LogitSetId id = SetId(record_, dataset);
-  const StoreAccess access(store_address);
+  const StoreAccess access(store_address, [this] { KeepAlive(); });
   KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
   const int64_t total = missing.count();
   if (total == 0) {
@@ -247,7 +292,7 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
         line.Update(absl::StrCat(
             "labels: ", ProgressText(done, total, absl::Now() - start)));
         supervised = context_.cluster->Supervise(
-            [](const std::string&, const std::string&) {});
+            [](const std::string&, const std::string&) { return false; });
         return supervised.ok() && !context_.stopped();
       });
   KODISTIL_RETURN_IF_ERROR(supervised);

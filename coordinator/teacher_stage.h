@@ -10,10 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "artifacts/artifact_store.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/sweep.h"
 #include "coordinator/teacher_record.h"
 #include "corpus/dataset.h"
+#include "kodistil/v1/teacher.pb.h"
 
 namespace kodistil {
 
@@ -24,7 +26,8 @@ class TeacherStage {
   struct Context {
     const SweepOptions* options = nullptr;
     const Dataset* dataset = nullptr;
-    std::string dataset_path;  // of the canonical file
+    std::string dataset_digest;  // of the canonical file, an artefact
+    const ArtifactStore* artifacts = nullptr;
     LocalCluster* cluster = nullptr;
     std::function<bool()> stopped;
     // Address of the logit store, started when it is asked for.
@@ -53,6 +56,11 @@ class TeacherStage {
   absl::Status TrainEmbedded();
   absl::StatusOr<std::vector<std::string>> Servers();
   absl::Status Describe();
+  absl::Status AskAnyServer(v1::DescribeModelResponse* model);
+  // Whether most texts differ from those that were labelled last.
+  bool OtherTexts() const;
+  // Restarts what died, then lets the caller try again.
+  void KeepAlive();
   absl::Status RegisterDataset(const std::string& store_address);
   absl::Status LabelMissing(const std::string& store_address);
   absl::Status SaveRecord() const;

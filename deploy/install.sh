@@ -9,8 +9,9 @@ readonly PACKAGES=(
   bazel-skylib default-jdk-headless g++ git pkg-config
   # Libraries.
   libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
-  libgrpc++-dev libgrpc-dev libgtest-dev libicu-dev liblinear-dev
-  libopenblas0-pthread libprotobuf-dev librocksdb-dev libssl-dev libtorch-dev
+  libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
+  libopenblas-pthread-dev libopenblas0-pthread libprotobuf-dev librocksdb-dev
+  libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Presubmit and tests.
   clang clang-format clang-tidy procps python3 shellcheck
@@ -19,7 +20,7 @@ readonly PACKAGES=(
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
   absl_base benchmark gmock grpc grpc++ gtest icu-i18n icu-uc libcrypto
-  libglog nlohmann_json protobuf rocksdb
+  libglog libhwy nlohmann_json openblas protobuf rocksdb
 )
 
 readonly HEADERS=(

@@ -62,14 +62,17 @@ std::vector<std::vector<uint32_t>> EvaluationBatches(
 
 void PackBatch(absl::Span<const uint32_t> rows, const RowTokens& tokens,
                PackedBatch* batch) {
-  std::vector<int64_t> length_of(rows.size());
+  // Kept between batches, so that packing allocates nothing.
+  static thread_local std::vector<int64_t> length_of, offsets;
+  static thread_local std::vector<size_t> order;
+  length_of.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     length_of[i] = static_cast<int64_t>(tokens(rows[i]).size());
   }
-  std::vector<size_t> order(rows.size());
+  order.resize(rows.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return length_of[a] > length_of[b];
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return length_of[a] != length_of[b] ? length_of[a] > length_of[b] : a < b;
   });
   batch->rows.clear();
   batch->lengths.clear();
@@ -82,7 +85,7 @@ void PackBatch(absl::Span<const uint32_t> rows, const RowTokens& tokens,
   for (int64_t length : batch->lengths) {
     for (int64_t t = 0; t < length; ++t) ++batch->batch_sizes[t];
   }
-  std::vector<int64_t> offsets(batch->batch_sizes.size());
+  offsets.resize(batch->batch_sizes.size());
   std::exclusive_scan(batch->batch_sizes.begin(), batch->batch_sizes.end(),
                       offsets.begin(), int64_t{0});
   batch->tokens.resize(std::accumulate(batch->lengths.begin(),

@@ -25,7 +25,7 @@ namespace kodistil {
 namespace {
 
 int Main(int argc, char** argv) {
-  const std::vector<std::string> rest = ParseCommandLine(
+  ParseCommandLine(
       argc, argv,
       {"bazel run //student_trainer:convert --",
        "Makes a student's folder (config.json, model.safetensors, vocab.txt) "
@@ -40,10 +40,6 @@ int Main(int argc, char** argv) {
   options.output = absl::GetFlag(FLAGS_output);
   options.lower_case = absl::GetFlag(FLAGS_lower_case);
   options.max_length = absl::GetFlag(FLAGS_max_length);
-  if (!rest.empty()) {
-    return ExitCodeOf(
-        absl::InvalidArgumentError("unexpected argument " + rest[0]));
-  }
   const absl::StatusOr<StudentFolder> student = ConvertCheckpoint(options);
   if (!student.ok()) return ExitCodeOf(student.status());
   const StudentShape& shape = student->shape;

@@ -13,9 +13,11 @@
 namespace kodistil {
 namespace {
 
-// A coordinator that hangs is as good as none.
+// A coordinator that hangs, or that cancels calls as it shuts down, is as good
+// as none.
 bool IsUnreachable(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsCancelled(status);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ namespace kodistil {
 namespace {
 
 int Main(int argc, char** argv) {
-  const std::vector<std::string> rest = ParseCommandLine(
+  ParseCommandLine(
       argc, argv,
       {"bazel run //student_trainer:evaluate --",
        "Counts the rows of a dataset's split that a trained student "
@@ -35,10 +35,6 @@ int Main(int argc, char** argv) {
         "--dataset=nsmc --data_dir=nsmc",
         "bazel run //student_trainer:evaluate -- --model=student "
         "--dataset=test=reviews.tsv --threads=2"}});
-  if (!rest.empty()) {
-    return ExitCodeOf(
-        absl::InvalidArgumentError("unexpected argument " + rest[0]));
-  }
   EvaluatorOptions options;
   options.model = absl::GetFlag(FLAGS_model);
   options.dataset = DatasetOptionsFromFlags();

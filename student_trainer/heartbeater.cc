@@ -77,7 +77,8 @@ bool Heartbeater::Send() {
       absl::IsNotFound(go_on.status())) {
     status_ = absl::AbortedError(absl::StrCat(
         "the lease is lost: ",
-        go_on.ok() ? "the trial was cancelled" : go_on.status().message()));
+        go_on.ok() ? "the coordinator wants nothing more of this attempt"
+                   : go_on.status().message()));
     return false;
   }
   if (absl::IsUnavailable(go_on.status()) ||

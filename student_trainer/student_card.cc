@@ -53,6 +53,7 @@ std::string AccuracyText(const v1::TrialResult& result) {
 std::string ProvenanceJson(const StudentOrigin& origin) {
   Json json = {{"trial_id", origin.trial_id},
                {"build", origin.build},
+               {"engine", origin.engine},
                {"config", ConfigJson(origin.config)},
                {"dataset",
                 {{"name", origin.inputs.dataset()},

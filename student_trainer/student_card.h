@@ -17,8 +17,9 @@ struct StudentOrigin {
   // Of the training; times in it are not written, so that the same trial gives
   // the same folder.
   v1::TrialResult result;
-  std::string build;  // version of the program
-  uint64_t rows = 0;  // of the dataset
+  std::string build;   // version of the program
+  std::string engine;  // what trained it: "fast" or "torch"
+  uint64_t rows = 0;   // of the dataset
 };
 
 // provenance.json.

@@ -15,6 +15,7 @@ StudentOrigin SomeOrigin() {
   StudentOrigin origin;
   origin.trial_id = "abc";
   origin.build = "kodistil 0.1.0";
+  origin.engine = "fast";
   origin.rows = 200000;
   origin.config.set_vocab_size(3000);
   origin.config.set_seed(42);
@@ -36,6 +37,7 @@ TEST(StudentCardTest, ProvenanceHoldsWhatIsNeededToTrainAgain) {
   ASSERT_FALSE(json.is_discarded());
   EXPECT_EQ(json["trial_id"], "abc");
   EXPECT_EQ(json["build"], "kodistil 0.1.0");
+  EXPECT_EQ(json["engine"], "fast");
   EXPECT_EQ(json["config"]["seed"], 42);
   EXPECT_EQ(json["config"]["temperature"], 2.5);
   EXPECT_EQ(json["dataset"]["fingerprint"], std::string(64, 'd'));

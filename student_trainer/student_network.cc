@@ -200,8 +200,9 @@ void StudentNetwork::Impl::Adam(double rate) {
   parameters.addcdiv_(adam_mean, root, -rate / correction1);
 }
 
-StudentNetwork::StudentNetwork(std::unique_ptr<Impl> impl)
-    : impl_(std::move(impl)) {}
+StudentNetwork::StudentNetwork(const StudentShape& shape,
+                               std::unique_ptr<Impl> impl)
+    : StudentEngine(shape), impl_(std::move(impl)) {}
 StudentNetwork::~StudentNetwork() = default;
 
 absl::StatusOr<std::unique_ptr<StudentNetwork>> StudentNetwork::Create(
@@ -222,70 +223,9 @@ absl::StatusOr<std::unique_ptr<StudentNetwork>> StudentNetwork::Create(
     impl->device = torch::Device(device);
     impl->own_kernels = impl->device.is_cpu() && kernels == Kernels::kAuto;
     impl->Allocate();
-    return std::unique_ptr<StudentNetwork>(new StudentNetwork(std::move(impl)));
+    return std::unique_ptr<StudentNetwork>(
+        new StudentNetwork(shape, std::move(impl)));
   });
-}
-
-absl::Status StudentNetwork::Initialize(uint64_t seed) {
-  return CatchTorch("initialise the student", [&] {
-    torch::NoGradGuard no_grad;
-    at::Generator generator = at::detail::createCPUGenerator(seed);
-    const StudentShape& shape = impl_->shape;
-    Tensor values = torch::empty({shape.Parameters()}, torch::kFloat32);
-    const int64_t embedding = int64_t{shape.vocab_size} * shape.embedding_dim;
-    const int64_t linear =
-        int64_t{shape.num_classes} * (2 * shape.hidden_dim + 1);
-    const int64_t lstm = values.numel() - embedding - linear;
-    values.narrow(0, 0, embedding).normal_(0, 1, generator);
-    values.narrow(0, 0, shape.embedding_dim).zero_();
-    const double bound = 1 / std::sqrt(double(shape.hidden_dim));
-    values.narrow(0, embedding, lstm).uniform_(-bound, bound, generator);
-    // torch.nn.Linear: its fan-in is 2H.
-    const double head = 1 / std::sqrt(2.0 * shape.hidden_dim);
-    values.narrow(0, embedding + lstm, linear).uniform_(-head, head, generator);
-    impl_->parameters.copy_(values);
-    impl_->adam_mean.zero_();
-    impl_->adam_square.zero_();
-    impl_->steps = 0;
-    return absl::OkStatus();
-  });
-}
-
-absl::Status StudentNetwork::SetWeights(const StudentWeights& weights) {
-  const auto expected = impl_->shape.Tensors();
-  if (weights.size() > expected.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the weights have ", weights.size(), " tensors; expected ",
-                     expected.size()));
-  }
-  return CatchTorch("set the weights", [&]() -> absl::Status {
-    torch::NoGradGuard no_grad;
-    for (size_t i = 0; i < expected.size(); ++i) {
-      const auto found = weights.find(expected[i].first);
-      Tensor& tensor = impl_->tensors[i];
-      if (found == weights.end() ||
-          static_cast<int64_t>(found->second.size()) != tensor.numel()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("tensor ", expected[i].first, ": found ",
-                         found == weights.end() ? 0 : found->second.size(),
-                         " values, expected ", tensor.numel()));
-      }
-      tensor.copy_(FromFloats(found->second).view(tensor.sizes()));
-    }
-    return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<StudentWeights> StudentNetwork::Weights() const {
-  return CatchTorch("copy the weights",
-                    [&]() -> absl::StatusOr<StudentWeights> {
-                      StudentWeights weights;
-                      const auto names = impl_->shape.Tensors();
-                      for (size_t i = 0; i < names.size(); ++i) {
-                        weights[names[i].first] = ToVector(impl_->tensors[i]);
-                      }
-                      return weights;
-                    });
 }
 
 absl::StatusOr<StudentNetwork::State> StudentNetwork::GetState() const {
@@ -296,15 +236,7 @@ absl::StatusOr<StudentNetwork::State> StudentNetwork::GetState() const {
 }
 
 absl::Status StudentNetwork::SetState(const State& state) {
-  for (const auto* values :
-       {&state.parameters, &state.adam_mean, &state.adam_square}) {
-    const int64_t found = static_cast<int64_t>(values->size());
-    if (found != impl_->shape.Parameters()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the state has ", found, " parameters; expected ",
-                       impl_->shape.Parameters()));
-    }
-  }
+  KODISTIL_RETURN_IF_ERROR(CheckState(state));
   return CatchTorch("set the state", [&] {
     torch::NoGradGuard no_grad;
     impl_->parameters.copy_(FromFloats(state.parameters));
@@ -321,7 +253,7 @@ void StudentNetwork::SeedDropout(uint64_t seed) {
 
 absl::StatusOr<LossSums> StudentNetwork::TrainStep(const PackedBatch& batch,
                                                    double dropout, double rate,
-                                                   const LossFunction& loss) {
+                                                   LossFunction loss) {
   return CatchTorch("training step", [&]() -> absl::StatusOr<LossSums> {
     Impl& net = *impl_;
     net.gradient.zero_();

@@ -23,9 +23,12 @@ ABSL_FLAG(std::string, cache_dir, kodistil::WorkerOptions().cache_dir,
           "~/.cache.");
 ABSL_FLAG(int, threads, kodistil::WorkerOptions().threads,
           "Threads of one training.");
+ABSL_FLAG(std::string, engine, kodistil::WorkerOptions().engine,
+          "What trains on a CPU: fast, or torch, the reference. A GPU always "
+          "has torch.");
 ABSL_FLAG(std::string, device, kodistil::WorkerOptions().device,
           "cpu, cuda:N, or auto (a GPU if there is one). On cpu the results "
-          "are the same everywhere, bit by bit.");
+          "are the same bit by bit where the instruction set is the same.");
 ABSL_FLAG(std::string, name, kodistil::WorkerOptions().name,
           "What the coordinator calls this worker. Empty: host/pid.");
 ABSL_FLAG(absl::Duration, coordinator_timeout,
@@ -44,6 +47,7 @@ WorkerOptions OptionsFromFlags() {
   options.cache_dir = absl::GetFlag(FLAGS_cache_dir);
   if (options.cache_dir.empty()) options.cache_dir = DefaultCacheDir();
   options.threads = absl::GetFlag(FLAGS_threads);
+  options.engine = absl::GetFlag(FLAGS_engine);
   options.device = absl::GetFlag(FLAGS_device);
   options.name = absl::GetFlag(FLAGS_name);
   options.coordinator_timeout = absl::GetFlag(FLAGS_coordinator_timeout);
@@ -54,7 +58,7 @@ WorkerOptions OptionsFromFlags() {
 
 int Main(int argc, char** argv) {
   BlockStopSignals();
-  const std::vector<std::string> rest = ParseCommandLine(
+  ParseCommandLine(
       argc, argv,
       {"bazel run //student_trainer --",
        "Trains students for a coordinator until its sweep is over. On SIGTERM "
@@ -63,12 +67,9 @@ int Main(int argc, char** argv) {
        {"bazel run //student_trainer -- --coordinator=127.0.0.1:50050",
         "bazel run //student_trainer -- --coordinator=head:50050 --threads=4 "
         "--cache_dir=/var/tmp/kodistil"}});
-  if (!rest.empty()) {
-    return ExitCodeOf(
-        absl::InvalidArgumentError("unexpected argument " + rest[0]));
-  }
+  const WorkerOptions options = OptionsFromFlags();
   const std::string warning = SlowBlasWarning();
-  if (!warning.empty()) LOG(WARNING) << warning;
+  if (options.engine == "torch" && !warning.empty()) LOG(WARNING) << warning;
   // Never deleted: the thread may outlive main's end.
   auto* stop = new absl::Notification;
   std::thread([stop] {
@@ -76,7 +77,7 @@ int Main(int argc, char** argv) {
     LOG(INFO) << "stopping after the current step; again to stop at once";
     stop->Notify();
   }).detach();
-  const absl::StatusOr<WorkerEnd> end = RunWorker(OptionsFromFlags(), *stop);
+  const absl::StatusOr<WorkerEnd> end = RunWorker(options, *stop);
   if (!end.ok()) return ExitCodeOf(end.status());
   return *end == WorkerEnd::kStopped ? kExitRetry : kExitOk;
 }

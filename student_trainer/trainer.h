@@ -20,9 +20,9 @@ namespace kodistil {
 // term alone when distilling, and are INVALID_ARGUMENT for "ce". Without valid
 // rows the last epoch is kept.
 //
-// On CPU the same options and data give bit-identical weights, whatever the
-// number of threads, and across a resume. A checkpoint that is damaged or of
-// another run is logged and ignored.
+// On CPU the same options and data give bit-identical weights on the same
+// instruction set, whatever the number of threads, and across a resume. A
+// checkpoint that is damaged or of another run is logged and ignored.
 //
 // INVALID_ARGUMENT for a bad configuration, rows that do not fit it, or no rows
 // to train on, OUT_OF_RANGE when the loss is not finite (naming epoch and

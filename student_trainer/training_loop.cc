@@ -10,16 +10,17 @@
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "student_trainer/checkpoint.h"
+#include "student_trainer/engine_factory.h"
 #include "student_trainer/loss.h"
 #include "student_trainer/lr_schedule.h"
-#include "student_trainer/student_network.h"
+#include "student_trainer/student_engine.h"
 
 namespace kodistil {
 namespace {
 
 // Part of a run's identity: raise it when the same input would give other
 // weights.
-constexpr uint64_t kTrainingVersion = 1;
+constexpr uint64_t kTrainingVersion = 2;
 constexpr int kEvaluationBatch = 256;
 constexpr int64_t kStepsPerProgress = 10;
 
@@ -31,6 +32,14 @@ double Now() {
   return std::chrono::duration<double>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+EngineOptions EngineOptionsOf(const TrainOptions& options) {
+  EngineOptions engine;
+  engine.engine = options.engine;
+  engine.device = options.device;
+  engine.threads = options.threads;
+  return engine;
 }
 
 absl::Status Bad(absl::string_view field, double value,
@@ -61,7 +70,7 @@ absl::Status CheckRow(const TrainingRows& rows, uint32_t row,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Evaluation> Evaluate(const StudentNetwork& network,
+absl::StatusOr<Evaluation> Evaluate(const StudentEngine& engine,
                                     const TrainingRows& rows, int classes,
                                     const std::vector<uint32_t>& indices) {
   const double start = Now();
@@ -73,7 +82,7 @@ absl::StatusOr<Evaluation> Evaluate(const StudentNetwork& network,
   for (const std::vector<uint32_t>& members : batches) {
     PackBatch(members, rows.tokens, &batch);
     KODISTIL_ASSIGN_OR_RETURN(const std::vector<float> logits,
-                              network.Logits(batch));
+                              engine.Logits(batch));
     for (size_t i = 0; i < batch.rows.size(); ++i) {
       const auto row = absl::MakeSpan(logits).subspan(i * classes, classes);
       const int label = rows.label(batch.rows[i]);
@@ -126,7 +135,7 @@ class TrainingRun {
   const StudentShape shape_;
   LossOptions loss_;
   std::unique_ptr<LrSchedule> schedule_;
-  std::unique_ptr<StudentNetwork> network_;
+  std::unique_ptr<StudentEngine> engine_;
   std::vector<uint32_t> train_, valid_, test_;
   PackedBatch batch_;
   std::vector<int> labels_;     // [B]
@@ -171,9 +180,8 @@ absl::Status TrainingRun::Prepare() {
   }
   KODISTIL_ASSIGN_OR_RETURN(schedule_, LrSchedule::Create(config_));
   KODISTIL_RETURN_IF_ERROR(CollectRows());
-  KODISTIL_RETURN_IF_ERROR(SetComputeThreads(options_.threads));
-  KODISTIL_ASSIGN_OR_RETURN(network_,
-                            StudentNetwork::Create(shape_, options_.device));
+  KODISTIL_ASSIGN_OR_RETURN(
+      engine_, CreateStudentEngine(shape_, EngineOptionsOf(options_)));
   return ResumeOrInitialize();
 }
 
@@ -182,6 +190,7 @@ std::string TrainingRun::RunIdentity() const {
   hash.UpdateUint64(kTrainingVersion);
   hash.UpdateField(config_.SerializeAsString());
   hash.UpdateUint64(options_.num_classes);
+  hash.UpdateField(EngineOptionsOf(options_).Resolved());
   hash.UpdateField(options_.device);
   for (uint32_t row = 0; row < rows_.row_count; ++row) {
     const absl::Span<const uint16_t> tokens = rows_.tokens(row);
@@ -204,8 +213,8 @@ absl::Status TrainingRun::ResumeOrInitialize() {
         ReadCheckpoint(options_.checkpoint_dir, state_.run);
     if (found.ok()) {
       const absl::Status set =
-          network_->SetState({found->parameters, found->adam_mean,
-                              found->adam_square, found->adam_steps});
+          engine_->SetState({found->parameters, found->adam_mean,
+                             found->adam_square, found->adam_steps});
       if (set.ok()) {
         state_ = *std::move(found);
         LOG(INFO) << "resumed after epoch " << state_.result.epochs();
@@ -218,7 +227,7 @@ absl::Status TrainingRun::ResumeOrInitialize() {
                    << found.status().message();
     }
   }
-  return network_->Initialize(MixSeed(config_.seed(), 0, kWeightStream));
+  return engine_->Initialize(MixSeed(config_.seed(), 0, kWeightStream));
 }
 
 absl::StatusOr<LossSums> TrainingRun::RunStep(
@@ -238,7 +247,7 @@ absl::StatusOr<LossSums> TrainingRun::RunStep(
   *rate = schedule_->Rate(epoch - 1, (epoch - 1) * steps + step);
   KODISTIL_ASSIGN_OR_RETURN(
       const LossSums sums,
-      network_->TrainStep(
+      engine_->TrainStep(
           batch_, config_.dropout(), *rate,
           [&](absl::Span<const float> logits, absl::Span<float> gradient) {
             return DistillationLoss(loss_, shape_.num_classes, logits, labels_,
@@ -252,7 +261,7 @@ absl::StatusOr<LossSums> TrainingRun::RunStep(
 
 absl::Status TrainingRun::RunSteps(int epoch, v1::EpochReport* report) {
   double start = Now();
-  network_->SeedDropout(MixSeed(config_.seed(), epoch, kDropoutStream));
+  engine_->SeedDropout(MixSeed(config_.seed(), epoch, kDropoutStream));
   const auto batches = TrainingBatches(
       train_, config_.batch_size(), config_.seed(), epoch,
       [&](uint32_t row) { return static_cast<int>(rows_.tokens(row).size()); });
@@ -293,7 +302,7 @@ absl::Status TrainingRun::KeepEpoch(const v1::EpochReport& report) {
   if (result.selected_epoch() > 0) {
     best = result.history(result.selected_epoch() - 1).valid_accuracy();
   }
-  KODISTIL_ASSIGN_OR_RETURN(StudentNetwork::State state, network_->GetState());
+  KODISTIL_ASSIGN_OR_RETURN(StudentEngine::State state, engine_->GetState());
   const bool by_accuracy = config_.select() == "best" && !valid_.empty();
   if (!by_accuracy || report.valid_accuracy() > best) {
     result.set_selected_epoch(report.epoch());
@@ -315,7 +324,7 @@ absl::Status TrainingRun::RunEpoch(int epoch) {
   KODISTIL_RETURN_IF_ERROR(RunSteps(epoch, &report));
   KODISTIL_ASSIGN_OR_RETURN(
       const Evaluation valid,
-      Evaluate(*network_, rows_, shape_.num_classes, valid_));
+      Evaluate(*engine_, rows_, shape_.num_classes, valid_));
   if (valid.total > 0) {
     report.set_valid_accuracy(double(valid.correct) / valid.total);
   }
@@ -330,11 +339,11 @@ absl::Status TrainingRun::RunEpoch(int epoch) {
 }
 
 absl::StatusOr<TrainOutcome> TrainingRun::Finish() {
-  KODISTIL_RETURN_IF_ERROR(network_->SetState(
+  KODISTIL_RETURN_IF_ERROR(engine_->SetState(
       {state_.best, state_.adam_mean, state_.adam_square, state_.adam_steps}));
   KODISTIL_ASSIGN_OR_RETURN(
       const Evaluation test,
-      Evaluate(*network_, rows_, shape_.num_classes, test_));
+      Evaluate(*engine_, rows_, shape_.num_classes, test_));
   TrainOutcome outcome;
   outcome.result = state_.result;
   outcome.result.set_correct(test.correct);
@@ -346,7 +355,7 @@ absl::StatusOr<TrainOutcome> TrainingRun::Finish() {
     outcome.result.set_train_rows_per_second(double(train_.size()) *
                                              outcome.result.epochs() / seconds);
   }
-  KODISTIL_ASSIGN_OR_RETURN(outcome.weights, network_->Weights());
+  KODISTIL_ASSIGN_OR_RETURN(outcome.weights, engine_->Weights());
   return outcome;
 }
 
@@ -387,8 +396,7 @@ absl::Status TrainOptions::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat(
         "select is \"", config.select(), "\"; expected best or last"));
   }
-  if (threads < 1 || threads > 1024)
-    return Bad("threads", threads, "1 to 1024");
+  KODISTIL_RETURN_IF_ERROR(EngineOptionsOf(*this).Validate());
   LossOptions loss;
   KODISTIL_ASSIGN_OR_RETURN(loss.kind, ParseLossKind(config.loss_option()));
   loss.loss_rate = config.loss_rate();
@@ -408,17 +416,18 @@ absl::StatusOr<Evaluation> EvaluateOnRows(const StudentShape& shape,
                                           const TrainingRows& rows,
                                           const std::vector<uint32_t>& indices,
                                           int threads) {
-  KODISTIL_RETURN_IF_ERROR(SetComputeThreads(threads));
-  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<StudentNetwork> network,
-                            StudentNetwork::Create(shape, "cpu"));
-  KODISTIL_RETURN_IF_ERROR(network->SetWeights(weights));
+  EngineOptions options;
+  options.threads = threads;
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<StudentEngine> engine,
+                            CreateStudentEngine(shape, options));
+  KODISTIL_RETURN_IF_ERROR(engine->SetWeights(weights));
   for (uint32_t row : indices) {
     KODISTIL_RETURN_IF_ERROR(CheckRow(rows, row, shape));
     if (rows.label(row) != kNoLabel) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("row ", row, " has no label; expected one"));
   }
-  return Evaluate(*network, rows, shape.num_classes, indices);
+  return Evaluate(*engine, rows, shape.num_classes, indices);
 }
 
 }  // namespace kodistil

@@ -25,6 +25,8 @@ struct TrainOptions {
   // Folder of this trial's checkpoint: written after every epoch, resumed from
   // when it is there. Empty for none.
   std::string checkpoint_dir;
+  // "fast" or "torch"; see EngineOptions.
+  std::string engine = "fast";
   // "cpu" or "cuda:N".
   std::string device = "cpu";
   int threads = 1;
@@ -76,7 +78,7 @@ absl::StatusOr<TrainOutcome> TrainOnRows(const TrainOptions& options,
                                          const TrainingRows& rows,
                                          const ProgressCallback& progress);
 
-// As EvaluateStudent in trainer.h.
+// As EvaluateStudent in trainer.h; by the fast engine.
 absl::StatusOr<Evaluation> EvaluateOnRows(const StudentShape& shape,
                                           const StudentWeights& weights,
                                           const TrainingRows& rows,

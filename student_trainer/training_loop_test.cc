@@ -175,6 +175,45 @@ TEST(TrainingLoopTest, ResumedRunEqualsAnUndisturbedOne) {
   EXPECT_EQ(WithoutTimes(resumed.result), WithoutTimes(whole.result));
 }
 
+TEST(TrainingLoopTest, ResumeAfterEachEpochAndThreadsChangeNothing) {
+  const Data data;
+  for (const char* engine : {"fast", "torch"}) {
+    TrainOptions options = Options();
+    options.engine = engine;
+    ASSERT_OK_AND_ASSIGN(const TrainOutcome whole,
+                         TrainOnRows(options, data.Rows(), GoOn));
+    options.checkpoint_dir = NewTestDir();
+    // Stops after every epoch; threads alternate.
+    absl::StatusOr<TrainOutcome> outcome = absl::UnknownError("not run");
+    int runs = 0;
+    do {
+      options.threads = 1 + runs++ % 2;
+      outcome = TrainOnRows(options, data.Rows(), [](const TrainProgress& at) {
+        return at.finished == nullptr;
+      });
+    } while (absl::IsCancelled(outcome.status()));
+    ASSERT_OK(outcome);
+    EXPECT_EQ(runs, 4) << engine;
+    EXPECT_EQ(outcome->weights, whole.weights) << engine;
+    EXPECT_EQ(WithoutTimes(outcome->result), WithoutTimes(whole.result));
+  }
+}
+
+TEST(TrainingLoopTest, EnginesAgreeButForRounding) {
+  const Data data;
+  TrainOptions options = Options();
+  options.config.set_dropout(0);
+  options.config.set_train_epoch(1);
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome fast,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  options.engine = "torch";
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome torch,
+                       TrainOnRows(options, data.Rows(), GoOn));
+  EXPECT_NEAR(fast.result.history(0).train_loss(),
+              torch.result.history(0).train_loss(), 1e-3);
+  EXPECT_NE(fast.weights, torch.weights);
+}
+
 TEST(TrainingLoopTest, CheckpointOfAnotherRunOrDamagedIsIgnored) {
   Data data;
   TrainOptions options = Options();
@@ -243,6 +282,9 @@ TEST(TrainingLoopTest, BadInputIsInvalidAndNamed) {
   TrainOptions options = Options();
   options.config.set_select("middle");
   EXPECT_THAT(status(options, Data()), invalid("expected best or last"));
+  options = Options();
+  options.engine = "numpy";
+  EXPECT_THAT(status(options, Data()), invalid("expected fast or torch"));
   options = Options();
   options.config.set_dropout(1);
   EXPECT_THAT(status(options, Data()), invalid("dropout is 1"));

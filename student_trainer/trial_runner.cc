@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "corpus/token_cache.h"
 #include "logit_store/snapshot.h"
+#include "student_trainer/engine_factory.h"
 #include "student_trainer/student.h"
 #include "student_trainer/student_card.h"
 #include "student_trainer/trainer.h"
@@ -126,6 +127,7 @@ absl::StatusOr<TrainOutcome> TrialRunner::Train(
   options.config = lease.config();
   options.num_classes = dataset_.num_classes;
   options.checkpoint_dir = CheckpointDir(lease.trial_id());
+  options.engine = options_.engine;
   options.device = options_.device;
   options.threads = options_.threads;
   return TrainStudent(options, data, logits.get(), progress);
@@ -147,6 +149,10 @@ absl::Status TrialRunner::Export(const v1::LeaseTrialResponse& lease,
   origin.inputs = lease.inputs();
   origin.result = result;
   origin.build = options_.build;
+  EngineOptions engine;
+  engine.engine = options_.engine;
+  engine.device = options_.device;
+  origin.engine = engine.Resolved();
   origin.rows = dataset_.rows.size();
   student.provenance_json = ProvenanceJson(origin);
   student.model_card = ModelCard(origin);

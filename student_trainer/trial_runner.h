@@ -19,6 +19,7 @@ struct TrialRunnerOptions {
   // Holds tokens/, logits/, checkpoints/; workers of a machine share it.
   std::string cache_dir;
   // As TrainOptions.
+  std::string engine = "fast";
   std::string device = "cpu";
   int threads = 1;
   // Version of the program, for the student's provenance.

@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "student_trainer/coordinator_session.h"
 #include "student_trainer/device.h"
+#include "student_trainer/engine_factory.h"
 #include "student_trainer/heartbeater.h"
 #include "student_trainer/trial_runner.h"
 
@@ -146,6 +147,7 @@ absl::Status Worker::Fail(const v1::LeaseTrialResponse& lease,
   request.set_attempt(lease.attempt());
   request.set_reason(std::string(why.message()));
   request.set_retryable(IsRetryable(why));
+  request.set_stopped(absl::IsCancelled(why) && stop_.HasBeenNotified());
   if (!request.retryable()) {
     DropCheckpoint(lease);
   }
@@ -171,6 +173,9 @@ absl::Status WorkerOptions::Validate() const {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads is ", threads, ", expected 1 to 1024"));
   }
+  EngineOptions engine_options;
+  engine_options.engine = engine;
+  KODISTIL_RETURN_IF_ERROR(engine_options.Validate());
   if (coordinator_timeout <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--coordinator_timeout is ", absl::FormatDuration(coordinator_timeout),
@@ -186,6 +191,7 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   runner_options.cache_dir = options.cache_dir;
   runner_options.threads = options.threads;
   runner_options.build = options.build;
+  runner_options.engine = options.engine;
   KODISTIL_ASSIGN_OR_RETURN(runner_options.device,
                             ResolveDevice(options.device));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -202,8 +208,9 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   const ArtifactClient artifacts(NewChannel(options.coordinator), cache);
   TrialRunner runner(runner_options, &artifacts);
   LOG(INFO) << "worker " << session_options.worker << " on "
-            << runner_options.device << ", " << options.threads
-            << " threads, cache " << options.cache_dir;
+            << runner_options.device << ", engine " << runner_options.engine
+            << ", " << options.threads << " threads, cache "
+            << options.cache_dir;
   return Worker(options, stop, &session, &runner).Run();
 }
 

@@ -20,8 +20,10 @@ struct WorkerOptions {
   std::string cache_dir;
   // Threads of one training, 1 or more.
   int threads = 1;
+  // "fast" or "torch", the reference. A GPU always has "torch".
+  std::string engine = "fast";
   // "cpu", "cuda:N", or "auto" for a GPU if there is one. On CPU results are
-  // the same everywhere.
+  // the same wherever the instruction set is the same.
   std::string device = "cpu";
   // What the coordinator calls the worker; "host/pid" when empty.
   std::string name;

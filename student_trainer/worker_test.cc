@@ -278,6 +278,7 @@ TEST_F(WorkerTest, StoppedWorkerGivesItsTrialBackWithACheckpoint) {
   EXPECT_EQ(end, WorkerEnd::kStopped);
   ASSERT_EQ(fake_.failed().size(), 1);
   EXPECT_TRUE(fake_.failed()[0].retryable());
+  EXPECT_TRUE(fake_.failed()[0].stopped());
   EXPECT_EQ(fake_.failed()[0].reason(), "worker stopped");
   EXPECT_TRUE(IsDirectory(CheckpointDir()));
 }
@@ -329,6 +330,10 @@ TEST_F(WorkerTest, BadOptionsAreInvalid) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("'gpu': expected cpu, cuda:N or auto")));
+  options_.engine = "numpy";
+  EXPECT_THAT(RunWorker(options_, stop_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("engine is \"numpy\"")));
   options_.threads = 0;
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -59,6 +59,22 @@ TEST(SweepRecoveryTest, KilledWorkersTrialIsResumedWithTheSameResult) {
   EXPECT_EQ(sweep.ComparableResults(), Undisturbed());
 }
 
+TEST(SweepRecoveryTest, HungWorkerLosesItsTrialAndIsReplaced) {
+  SweepHarness sweep(Flags());
+  const auto coordinator = sweep.Start({"--lease=2s"});
+  ASSERT_TRUE(sweep.WatchUntil(coordinator.get(), [](const auto& trials) {
+    return AnyRunningAtEpoch(trials, 2);
+  })) << sweep.Output();
+  const std::vector<int> workers =
+      ChildrenOf(coordinator->pid(), "student_trainer");
+  ASSERT_EQ(workers.size(), 1u);
+  ASSERT_EQ(kill(workers[0], SIGSTOP), 0);
+  coordinator->Wait();
+  EXPECT_EQ(coordinator->exit_code(), 0) << sweep.Output();
+  EXPECT_THAT(sweep.Output(), HasSubstr("local/0 is silent"));
+  EXPECT_EQ(sweep.ComparableResults(), Undisturbed());
+}
+
 TEST(SweepRecoveryTest, KilledCoordinatorGoesOnWithTheSameResult) {
   SweepHarness sweep(Flags());
   {
@@ -81,6 +97,13 @@ TEST(SweepRecoveryTest, SecondRunTrainsNothing) {
   ASSERT_EQ(sweep.Run(), 0);
   EXPECT_EQ(*ReadFile(sweep.InWork("results.json")), first);
   EXPECT_THAT(sweep.Output(), HasSubstr("0 cells trained now"));
+}
+
+TEST(SweepRecoveryTest, AnotherSampleSizeGetsATeacherOfItsOwn) {
+  SweepHarness sweep(Flags());
+  ASSERT_EQ(sweep.Run({"--label_only", "--sample_rows=1000"}), 0);
+  ASSERT_EQ(sweep.Run(), 0);
+  EXPECT_EQ(sweep.ComparableResults(), Undisturbed());
 }
 
 TEST(SweepRecoveryTest, OneMoreValueRunsTheNewCellsAlone) {

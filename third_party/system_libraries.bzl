@@ -29,8 +29,10 @@ _PKG_CONFIG = {
     "glog": (["libglog"], "libgoogle-glog-dev"),
     "gmock": (["gmock", "gtest"], "libgmock-dev"),
     "grpc": (["grpc++", "grpc"], "libgrpc++-dev"),
+    "hwy": (["libhwy"], "libhwy-dev"),
     "icu": (["icu-i18n", "icu-uc"], "libicu-dev"),
     "json": (["nlohmann_json"], "nlohmann-json3-dev"),
+    "openblas": (["openblas"], "libopenblas-pthread-dev"),
     "protobuf": (["protobuf"], "libprotobuf-dev"),
     "rocksdb": (["rocksdb"], "librocksdb-dev"),
 }

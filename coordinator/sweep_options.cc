@@ -1,0 +1,45 @@
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "coordinator/sweep.h"
+
+namespace kodistil {
+
+absl::Status SweepOptions::Validate() const {
+  KODISTIL_RETURN_IF_ERROR(dataset.Validate());
+  if (work_dir.empty()) {
+    return absl::InvalidArgumentError("--work_dir: is empty");
+  }
+  if (workers < -1 || workers > 1024) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--workers: found ", workers, ", expected 0 to 1024, or -1"));
+  }
+  if (threads < 1 || threads > 1024) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads: found ", threads, ", expected 1 to 1024"));
+  }
+  if (teacher_workers < 1 || teacher_workers > 64) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--teacher_workers: found ", teacher_workers, ", expected 1 to 64"));
+  }
+  if (lease < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError(
+        "--lease: expected at least 100 milliseconds");
+  }
+  if (heartbeat < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        "--heartbeat: expected at least 10 milliseconds");
+  }
+  if (teacher_path.empty() && teachers.empty()) {
+    return absl::InvalidArgumentError(
+        "--teacher_path: is empty, expected ngram or a model's folder");
+  }
+  if (!teachers.empty() && logit_store.empty()) {
+    return absl::InvalidArgumentError(
+        "--teachers needs --logit_store: teachers that run elsewhere write to "
+        "a store that runs elsewhere");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kodistil

@@ -1,0 +1,327 @@
+#include "student_trainer/training_benchmark.h"
+
+#include <cblas.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/status_macros.h"
+#include "corpus/wordpiece_tokenizer.h"
+#include "student_trainer/batch_sampler.h"
+#include "student_trainer/fast_student.h"
+#include "student_trainer/loss.h"
+#include "student_trainer/student_network.h"
+#include "student_trainer/torch_contenders.h"
+
+namespace kodistil {
+namespace {
+
+constexpr int kVocab = 3000;
+constexpr int kRows = 12800;
+// NSMC's longest row with this vocabulary, which the seed pads to.
+constexpr int kSeedLength = 142;
+constexpr double kDropout = 0.1;
+
+struct Size {
+  const char* name;
+  int hidden, embedding;
+};
+constexpr Size kSizes[] = {{"large", 256, 128},
+                           {"base", 128, 64},
+                           {"small", 64, 32},
+                           {"mini", 32, 16},
+                           {"tiny", 16, 8}};
+
+double Seconds(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return time.tv_sec + 1e-9 * time.tv_nsec;
+}
+
+// Rows of tokens, and batches of them.
+struct Data {
+  std::vector<std::vector<uint16_t>> rows;
+  std::vector<PackedBatch> bucketed;  // of similar length
+  std::vector<PackedBatch> random;
+  std::vector<int> labels;     // of any batch
+  std::vector<float> teacher;  // of any batch, [B, 2]
+  double tokens_per_row = 0;
+};
+
+// Lengths of NSMC in this vocabulary: 29 in the mean.
+std::vector<std::vector<uint16_t>> SyntheticRows() {
+  Pcg32 random(1);
+  std::vector<std::vector<uint16_t>> rows(kRows);
+  for (auto& row : rows) {
+    const double length = 4 - 26 * std::log(1 - random.Uniform());
+    row.resize(std::min(kSeedLength, static_cast<int>(length)));
+    for (uint16_t& token : row) token = 1 + random.Below(kVocab - 1);
+  }
+  return rows;
+}
+
+absl::StatusOr<std::vector<std::vector<uint16_t>>> NsmcRows(
+    const std::string& folder) {
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::string vocab,
+      ReadFile(JoinPath(folder, "seed/tokenizer/vocab_size_3000/vocab.txt")));
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::string text,
+      ReadFile(JoinPath(folder, "nsmc/ratings_train.txt")));
+  WordPieceOptions options;
+  options.strip_accents = false;
+  KODISTIL_ASSIGN_OR_RETURN(
+      const auto tokenizer,
+      WordPieceTokenizer::Create(vocab, "vocab_size_3000", options));
+  std::vector<std::vector<uint16_t>> rows;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    const std::vector<absl::string_view> fields = absl::StrSplit(line, '\t');
+    if (fields.size() != 3 || fields[0] == "id") continue;
+    const std::vector<int32_t> ids = tokenizer->Encode(fields[1], 256);
+    rows.emplace_back(ids.begin(), ids.end());
+    if (rows.size() == kRows) break;
+  }
+  return rows;
+}
+
+absl::StatusOr<Data> MakeData(const TrainingBenchmarkOptions& options) {
+  Data data;
+  if (options.data_dir.empty()) {
+    data.rows = SyntheticRows();
+  } else {
+    KODISTIL_ASSIGN_OR_RETURN(data.rows, NsmcRows(options.data_dir));
+  }
+  const auto tokens = [&](uint32_t row) {
+    return absl::Span<const uint16_t>(data.rows[row]);
+  };
+  const auto length = [&](uint32_t row) {
+    return static_cast<int>(data.rows[row].size());
+  };
+  std::vector<uint32_t> indices(data.rows.size());
+  std::iota(indices.begin(), indices.end(), 0);
+  for (const auto& members :
+       TrainingBatches(indices, options.batch_size, 1, 1, length)) {
+    if (static_cast<int>(members.size()) < options.batch_size) continue;
+    PackBatch(members, tokens, &data.bucketed.emplace_back());
+    PackedBatch& random = data.random.emplace_back();
+    PackBatch(
+        absl::MakeSpan(indices).subspan(
+            (data.random.size() - 1) * options.batch_size, options.batch_size),
+        tokens, &random);
+  }
+  for (const auto& row : data.rows) data.tokens_per_row += row.size();
+  data.tokens_per_row /= data.rows.size();
+  Pcg32 random(2);
+  for (int b = 0; b < options.batch_size; ++b) {
+    data.labels.push_back(random.Below(2));
+    data.teacher.push_back(random.Uniform() - 0.5);
+    data.teacher.push_back(-data.teacher.back());
+  }
+  return data;
+}
+
+// One way to train, and its best turn.
+struct Contender {
+  std::string name;
+  std::function<absl::Status(const PackedBatch&)> step;
+  const std::vector<PackedBatch>* batches;
+  // Padded to one length: the time does not depend on the tokens.
+  bool fixed_length = false;
+  bool wall = false;
+  size_t next = 0;
+  double rows_per_second = 0;
+};
+
+// A turn: rows of mean length per second.
+absl::Status RunTurn(const Data& data, double seconds, Contender* contender) {
+  const clockid_t clock =
+      contender->wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID;
+  double tokens = 0, rows = 0, took = 0;
+  // The first step warms up.
+  for (int step = -1; took < seconds; ++step) {
+    const auto& batches = *contender->batches;
+    const PackedBatch& batch = batches[contender->next++ % batches.size()];
+    const double begin = Seconds(clock);
+    KODISTIL_RETURN_IF_ERROR(contender->step(batch));
+    if (step < 0) continue;
+    took += Seconds(clock) - begin;
+    tokens += batch.tokens.size();
+    rows += batch.rows.size();
+  }
+  if (!contender->fixed_length) rows = tokens / data.tokens_per_row;
+  contender->rows_per_second =
+      std::max(contender->rows_per_second, rows / took);
+  return absl::OkStatus();
+}
+
+// GFLOP/s of a product of 512 x 512 matrices on one thread.
+double SgemmPeak(double best) {
+  constexpr int kSide = 512;
+  const std::vector<float> a(kSide * kSide, 1.0f), b = a;
+  std::vector<float> c = a;
+  for (int i = 0; i < 12; ++i) {
+    const double begin = Seconds(CLOCK_PROCESS_CPUTIME_ID);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kSide, kSide, kSide,
+                1, a.data(), kSide, b.data(), kSide, 0, c.data(), kSide);
+    const double took = Seconds(CLOCK_PROCESS_CPUTIME_ID) - begin;
+    best = std::max(best, 2e-9 * kSide * kSide * kSide / took);
+  }
+  return best;
+}
+
+// A step of one of our engines on the benchmark's labels.
+absl::Status EngineStep(const Data& data, StudentEngine* engine,
+                        const PackedBatch& batch) {
+  return engine
+      ->TrainStep(
+          batch, kDropout, /*rate=*/1e-3,
+          [&](absl::Span<const float> logits, absl::Span<float> gradient) {
+            return DistillationLoss(LossOptions(), 2, logits, data.labels,
+                                    data.teacher, gradient);
+          })
+      .status();
+}
+
+absl::Status AddEngine(const std::string& name, const Data& data,
+                       std::shared_ptr<StudentEngine> engine, bool wall,
+                       std::vector<Contender>* contenders) {
+  KODISTIL_RETURN_IF_ERROR(engine->Initialize(1));
+  Contender contender;
+  contender.name = name;
+  contender.step = [engine, &data](const PackedBatch& batch) {
+    return EngineStep(data, engine.get(), batch);
+  };
+  contender.batches = &data.bucketed;
+  contender.wall = wall;
+  contenders->push_back(std::move(contender));
+  return absl::OkStatus();
+}
+
+void AddTorch(const std::string& name, const Data& data,
+              const StudentShape& shape, TorchContender::Batching batching,
+              int length, std::vector<Contender>* contenders) {
+  auto torch = std::make_shared<TorchContender>(shape, batching);
+  Contender contender;
+  contender.name = name;
+  contender.step = [torch, length, &data](const PackedBatch& batch) {
+    torch->Step(batch, length, data.labels, data.teacher);
+    return absl::OkStatus();
+  };
+  contender.batches = length > 0 ? &data.random : &data.bucketed;
+  contender.fixed_length = length > 0;
+  contenders->push_back(std::move(contender));
+}
+
+// The fast engine in all three first ones, the reference next.
+absl::StatusOr<std::vector<Contender>> MakeContenders(
+    const TrainingBenchmarkOptions& options, const Data& data,
+    const StudentShape& shape) {
+  std::vector<Contender> contenders;
+  for (const int run : {0, 1, 2}) {
+    KODISTIL_ASSIGN_OR_RETURN(std::shared_ptr<StudentEngine> engine,
+                              FastStudent::Create(shape, run == 2 ? 2 : 1));
+    const char* names[] = {"fast", "fast, wall", "fast, 2 threads, wall"};
+    KODISTIL_RETURN_IF_ERROR(
+        AddEngine(names[run], data, engine, run > 0, &contenders));
+  }
+  if (!options.libtorch) return contenders;
+  KODISTIL_ASSIGN_OR_RETURN(std::shared_ptr<StudentEngine> reference,
+                            StudentNetwork::Create(shape, "cpu"));
+  KODISTIL_RETURN_IF_ERROR(
+      AddEngine("--engine=torch", data, reference, false, &contenders));
+  AddTorch("LibTorch bucketed, padded", data, shape,
+           TorchContender::Batching::kPadded, 0, &contenders);
+  AddTorch("LibTorch packed", data, shape, TorchContender::Batching::kPacked, 0,
+           &contenders);
+  AddTorch("the seed's way, padded to 142", data, shape,
+           TorchContender::Batching::kPadded, kSeedLength, &contenders);
+  return contenders;
+}
+
+void PrintStudent(const Size& size, const Data& data, double peak,
+                  const std::vector<Contender>& contenders) {
+  const double mflop = 2e-6 * 2 * 4 * size.hidden *
+                       (size.hidden + size.embedding) * 3 * data.tokens_per_row;
+  std::printf("\n%s: hidden %d, embedding %d, %.2f MFLOP a row\n", size.name,
+              size.hidden, size.embedding, mflop);
+  std::printf("  %-30s %10s %9s %8s %9s\n", "", "rows/s", "GFLOP/s", "of peak",
+              "fast is");
+  const double fast = contenders[0].rows_per_second;
+  for (const Contender& c : contenders) {
+    const double gflops = c.rows_per_second * mflop * 1e-3;
+    std::printf("  %-30s %10.0f %9.2f %7.0f%% %8.2fx\n", c.name.c_str(),
+                c.rows_per_second, gflops, 100 * gflops / peak,
+                fast / c.rows_per_second);
+  }
+  std::printf("  two threads are %.2fx one\n",
+              contenders[2].rows_per_second / contenders[1].rows_per_second);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+absl::Status TrainingBenchmarkOptions::Validate() const {
+  for (const std::string& name : students) {
+    if (std::none_of(std::begin(kSizes), std::end(kSizes),
+                     [&](const Size& size) { return size.name == name; })) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "student \"", name, "\"; expected large, base, small, mini or tiny"));
+    }
+  }
+  if (turn <= absl::ZeroDuration() || time <= absl::ZeroDuration() ||
+      batch_size < 1 || batch_size > kRows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("turn ", absl::FormatDuration(turn), ", time ",
+                     absl::FormatDuration(time), ", batch_size ", batch_size,
+                     "; expected each above 0, and at most ", kRows, " rows"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunTrainingBenchmark(const TrainingBenchmarkOptions& options) {
+  KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_RETURN_IF_ERROR(SetComputeThreads(1));
+  KODISTIL_ASSIGN_OR_RETURN(const Data data, MakeData(options));
+  std::printf("%zu rows %s, %.1f tokens in the mean, batches of %d\n",
+              data.rows.size(),
+              options.data_dir.empty() ? "made up" : "of NSMC",
+              data.tokens_per_row, options.batch_size);
+  double peak = SgemmPeak(0);
+  for (const Size& size : kSizes) {
+    if (std::find(options.students.begin(), options.students.end(),
+                  size.name) == options.students.end()) {
+      continue;
+    }
+    StudentShape shape;
+    shape.vocab_size = kVocab;
+    shape.hidden_dim = size.hidden;
+    shape.embedding_dim = size.embedding;
+    KODISTIL_ASSIGN_OR_RETURN(std::vector<Contender> contenders,
+                              MakeContenders(options, data, shape));
+    const double end =
+        Seconds(CLOCK_MONOTONIC) + absl::ToDoubleSeconds(options.time);
+    do {
+      for (Contender& contender : contenders) {
+        KODISTIL_RETURN_IF_ERROR(
+            RunTurn(data, absl::ToDoubleSeconds(options.turn), &contender));
+      }
+      peak = SgemmPeak(peak);
+    } while (Seconds(CLOCK_MONOTONIC) < end);
+    PrintStudent(size, data, peak, contenders);
+  }
+  std::printf("\nsgemm of 512 x 512, one thread: %.1f GFLOP/s\n", peak);
+  return absl::OkStatus();
+}
+
+}  // namespace kodistil
