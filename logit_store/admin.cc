@@ -314,9 +314,11 @@ absl::Status Salvage(const AdminOptions& options, std::ostream* out) {
   absl::Status status = RocksDbLogitStore::Open(store_options).status();
   if (status.code() == absl::StatusCode::kDataLoss) {
     *out << status.message() << ": its list of tables is made anew\n";
-    KODISTIL_RETURN_IF_ERROR(Annotate(
-        FromRocksDbStatus(rocksdb::RepairDB(options.store, rocksdb::Options())),
-        absl::StrCat("logit store ", options.store)));
+    rocksdb::Options repair;
+    repair.info_log = NewRocksDbLogger();
+    KODISTIL_RETURN_IF_ERROR(
+        Annotate(FromRocksDbStatus(rocksdb::RepairDB(options.store, repair)),
+                 absl::StrCat("logit store ", options.store)));
     status = RocksDbLogitStore::Open(store_options).status();
   }
   KODISTIL_RETURN_IF_ERROR(status);

@@ -142,16 +142,17 @@ void LogitDatabase::Recover() {
     TellWatcher();
     mutex_.Lock();
     while (!health_.ok()) {
+      // Also before the first try: a disk that is nearly full would have health
+      // go to and fro.
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_),
+                                  options_.resume_interval)) {
+        return;
+      }
       const int errors = errors_;
       mutex_.Unlock();
       const absl::Status status = TryToRecover();
       mutex_.Lock();
-      if (status.ok() && errors == errors_) {
-        health_ = absl::OkStatus();
-      } else if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_),
-                                         options_.resume_interval)) {
-        return;
-      }
+      if (status.ok() && errors == errors_) health_ = absl::OkStatus();
     }
     mutex_.Unlock();
     TellWatcher();

@@ -57,8 +57,7 @@ rocksdb::Options DatabaseOptions(const RocksDbLogitStoreOptions& wanted) {
   options.compression =
       lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
   options.max_background_jobs = 2;
-  options.keep_log_file_num = 3;
-  options.max_log_file_size = 4 << 20;
+  options.info_log = NewRocksDbLogger();
   options.stats_dump_period_sec = 0;
   return options;
 }

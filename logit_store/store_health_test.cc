@@ -3,11 +3,16 @@
 
 #include <glog/logging.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/server.h"
 #include "base/testing.h"
@@ -100,6 +105,8 @@ TEST_F(StoreHealthTest, FullDiskIsUnavailableAndPasses) {
   EXPECT_THAT(WaitForHealth(false),
               StatusIs(absl::StatusCode::kResourceExhausted,
                        HasSubstr("the disk is full")));
+  // RocksDB's own log file would end the process now.
+  EXPECT_FALSE(FileExists(JoinPath(options_.path, "LOG")));
   // Reading goes on.
   ExpectAllAcknowledged();
   file_system_->EndSpaceLimit();
@@ -164,6 +171,31 @@ TEST_F(StoreHealthTest, ClientsSurviveAFullDisk) {
   ASSERT_OK(PutUntilRefused(&patient));
   ExpectAllAcknowledged();
   server->Shutdown();
+}
+
+// Merging tables finds a damaged one. Trying again would not mend it.
+TEST_F(StoreHealthTest, DamagedTableStopsWriting) {
+  std::vector<uint64_t> indices(kRows);
+  for (int i = 0; i < kRows; ++i) indices[i] = i;
+  absl::Status status;
+  for (int i = 0; i < 40 && status.ok(); ++i) {
+    status = PutRows(dataset_, indices, store_.get());
+    for (const auto& entry :
+         std::filesystem::directory_iterator(options_.path)) {
+      if (entry.path().extension() != ".sst") continue;
+      // In place: RocksDB has the file open.
+      std::fstream file(entry.path(),
+                        std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(1000);
+      file << "damage";
+    }
+  }
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr(options_.path)));
+  EXPECT_THAT(WaitForHealth(false),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr(".sst")));
+  EXPECT_THAT(PutRows(dataset_, {0}, store_.get()),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr(options_.path)));
 }
 
 // What a health check answers: HealthCheckResponse{status}, raw.
