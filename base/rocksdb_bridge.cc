@@ -1,5 +1,9 @@
 #include "base/rocksdb_bridge.h"
 
+#include <glog/logging.h>
+
+#include <cstdarg>
+#include <cstdio>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -18,6 +22,35 @@ absl::Status FromRocksDbStatus(const rocksdb::Status& status) {
     return absl::UnavailableError(message);
   }
   return absl::InternalError(message);
+}
+
+namespace {
+
+class RocksDbLogger final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments);
+  }
+  void Logv(const rocksdb::InfoLogLevel level, const char* format,
+            va_list arguments) override {
+    const bool error = level == rocksdb::InfoLogLevel::ERROR_LEVEL ||
+                       level == rocksdb::InfoLogLevel::FATAL_LEVEL;
+    if (!error && !VLOG_IS_ON(1)) return;
+    char text[1000];
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    if (error) {
+      LOG(WARNING) << "RocksDB: " << text;
+    } else {
+      VLOG(1) << "RocksDB: " << text;
+    }
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<rocksdb::Logger> NewRocksDbLogger() {
+  return std::make_shared<RocksDbLogger>();
 }
 
 }  // namespace kodistil

@@ -62,6 +62,11 @@ std::string Server::address() const {
   return absl::StrCat(options_.host, ":", port_);
 }
 
+void Server::SetServing(bool serving) {
+  if (server_ == nullptr || server_->GetHealthCheckService() == nullptr) return;
+  server_->GetHealthCheckService()->SetServingStatus(serving);
+}
+
 void Server::Shutdown() {
   if (server_ == nullptr) return;
   if (server_->GetHealthCheckService() != nullptr) {

@@ -44,6 +44,10 @@ class Server {
   // "127.0.0.1:50051".
   std::string address() const;
 
+  // What health checks answer, for the server and for each service; true from
+  // the start. No effect after Shutdown.
+  void SetServing(bool serving);
+
   // Health turns to NOT_SERVING, calls in flight get options.drain to finish.
   // Idempotent.
   void Shutdown();

@@ -26,9 +26,11 @@ enum Kind : char {
 };
 
 void AppendLittle(uint64_t value, int bytes, std::string* out) {
+  char little[sizeof(value)];
   for (int i = 0; i < bytes; ++i) {
-    out->push_back(static_cast<char>(value >> (8 * i)));
+    little[i] = static_cast<char>(value >> (8 * i));
   }
+  out->append(little, bytes);
 }
 
 uint64_t GetLittle(const char* from, int bytes) {
@@ -85,10 +87,20 @@ std::string HashBlockPrefix(absl::string_view dataset, uint64_t generation) {
 
 std::string AppendIndex(absl::string_view prefix, uint64_t index) {
   std::string key(prefix);
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    key.push_back(static_cast<char>(index >> shift));
-  }
+  key.resize(prefix.size() + kIndexBytes);
+  ReplaceIndex(index, &key);
   return key;
+}
+
+void ReplaceIndex(uint64_t index, std::string* key) {
+  char* last = &(*key)[key->size() - kIndexBytes];
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    *last++ = static_cast<char>(index >> shift);
+  }
+}
+
+bool IsLogitKey(absl::string_view key) {
+  return key.size() == 1 + kNameBytes + kIndexBytes && key[0] == kLogits;
 }
 
 uint64_t IndexOfKey(absl::string_view key) {
@@ -151,15 +163,23 @@ absl::StatusOr<absl::string_view> OpenRecord(absl::string_view key,
   return body.substr(1);
 }
 
-std::string SealLogits(absl::string_view key, const v1::LogitRow& row) {
-  std::string payload = row.text_hash();
-  payload.reserve(payload.size() + 4 * row.logits_size());
+void SealLogits(absl::string_view key, const v1::LogitRow& row,
+                std::string* record) {
+  record->clear();
+  record->push_back(kRecordVersion);
+  record->append(row.text_hash());
   for (const float logit : row.logits()) {
     uint32_t bits;
     std::memcpy(&bits, &logit, sizeof(bits));
-    AppendLittle(bits, sizeof(bits), &payload);
+    AppendLittle(bits, sizeof(bits), record);
   }
-  return SealRecord(key, payload);
+  AppendLittle(RecordCrc(key, *record), kCrcBytes, record);
+}
+
+std::string SealLogits(absl::string_view key, const v1::LogitRow& row) {
+  std::string record;
+  SealLogits(key, row, &record);
+  return record;
 }
 
 absl::Status OpenLogits(absl::string_view key, absl::string_view record,

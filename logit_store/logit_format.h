@@ -35,6 +35,10 @@ std::string AppendIndex(absl::string_view prefix, uint64_t index);
 std::string ManifestKeyStart();
 std::string DatasetKeyStart();
 
+// Of a key that has one.
+void ReplaceIndex(uint64_t index, std::string* key);
+// Whether it is LogitPrefix with an index.
+bool IsLogitKey(absl::string_view key);
 // The last 8 bytes of a key.
 uint64_t IndexOfKey(absl::string_view key);
 // "logits of row 42", for messages.
@@ -48,8 +52,10 @@ std::string SealRecord(absl::string_view key, absl::string_view payload);
 absl::StatusOr<absl::string_view> OpenRecord(absl::string_view key,
                                              absl::string_view record);
 
-// Logits of a row.
+// Logits of a row; the second replaces `record`, for many of them.
 std::string SealLogits(absl::string_view key, const v1::LogitRow& row);
+void SealLogits(absl::string_view key, const v1::LogitRow& row,
+                std::string* record);
 // `row` with the index from the key. Errors as OpenRecord, DATA_LOSS also when
 // the record does not hold num_classes logits.
 absl::Status OpenLogits(absl::string_view key, absl::string_view record,

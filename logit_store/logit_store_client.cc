@@ -1,9 +1,11 @@
 #include "logit_store/logit_store_client.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
 #include "base/server.h"
@@ -14,7 +16,8 @@ namespace {
 
 // Below gRPC's retry buffer of 256 KiB, above which it retries nothing itself.
 constexpr size_t kPutBytes = 128 << 10;
-constexpr int kPutRows = 4096;
+constexpr size_t kPutRows = 4096;
+constexpr size_t kPutsAtOnce = 3;
 constexpr size_t kRegisterBytes = 192 << 10;
 constexpr size_t kGetRows = 10000;
 
@@ -173,23 +176,43 @@ absl::StatusOr<v1::LogitSetManifest> LogitStoreClient::CreateSet(
 
 absl::Status LogitStoreClient::Put(const v1::LogitSetId& id,
                                    absl::Span<const v1::LogitRow> rows) {
-  v1::PutRequest request;
-  *request.mutable_id() = id;
-  size_t bytes = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    *request.add_rows() = rows[i];
-    bytes += 32 + sizeof(float) * rows[i].logits_size();
-    if (bytes < kPutBytes && request.rows_size() < kPutRows &&
-        i + 1 < rows.size()) {
-      continue;
+  if (rows.empty()) return absl::OkStatus();
+  const size_t row_bytes = 32 + sizeof(float) * rows[0].logits_size();
+  const size_t call_rows =
+      std::min(std::max<size_t>(kPutBytes / row_bytes, 1), kPutRows);
+  absl::Mutex mutex;
+  absl::Status status;
+  // What no call has taken yet.
+  absl::Span<const v1::LogitRow> rest = rows;
+  const auto put_calls = [&] {
+    v1::PutRequest request;
+    *request.mutable_id() = id;
+    for (;;) {
+      absl::Span<const v1::LogitRow> part;
+      {
+        absl::MutexLock lock(&mutex);
+        if (rest.empty() || !status.ok()) return;
+        part = rest.subspan(0, call_rows);
+        rest.remove_prefix(part.size());
+      }
+      request.clear_rows();
+      for (const v1::LogitRow& row : part) *request.add_rows() = row;
+      v1::PutResponse response;
+      const absl::Status put = Call(&v1::LogitStoreService::Stub::Put,
+                                    options_.call_timeout, request, &response);
+      absl::MutexLock lock(&mutex);
+      status.Update(put);
     }
-    v1::PutResponse response;
-    KODISTIL_RETURN_IF_ERROR(Call(&v1::LogitStoreService::Stub::Put,
-                                  options_.call_timeout, request, &response));
-    request.clear_rows();
-    bytes = 0;
+  };
+  // While the store syncs one call, it reads and encodes another.
+  const size_t calls = (rows.size() + call_rows - 1) / call_rows;
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(calls, kPutsAtOnce); ++i) {
+    threads.emplace_back(put_calls);
   }
-  return absl::OkStatus();
+  put_calls();
+  for (std::thread& thread : threads) thread.join();
+  return status;
 }
 
 absl::StatusOr<std::vector<v1::LogitRow>> LogitStoreClient::Get(

@@ -54,8 +54,8 @@ class LogitStoreClient final : public LogitStore {
                            const TextVisitor& visit) const override;
   absl::StatusOr<v1::LogitSetManifest> CreateSet(
       const v1::LogitSetManifest& manifest) override;
-  // Any number of rows, sent in messages small enough for gRPC to retry; on an
-  // error some of them may be durable.
+  // Any number of rows, sent in messages small enough for gRPC to retry, a few
+  // at a time; on an error some of them may be durable.
   absl::Status Put(const v1::LogitSetId& id,
                    absl::Span<const v1::LogitRow> rows) override;
   absl::StatusOr<std::vector<v1::LogitRow>> Get(

@@ -59,7 +59,11 @@ absl::Status Run() {
       WritePortFile(absl::GetFlag(FLAGS_port_file), server->port()));
   LOG(INFO) << "logit store " << store_options.path << " serves on "
             << server->address();
+  store->WatchHealth([&server](const absl::Status& health) {
+    server->SetServing(health.ok());
+  });
   WaitForStopSignal();
+  store->WatchHealth(nullptr);
   LOG(INFO) << "logit store stops";
   server->Shutdown();
   return absl::OkStatus();

@@ -9,8 +9,8 @@
 #include "base/rocksdb_bridge.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
+#include "logit_store/logit_database.h"
 #include "logit_store/logit_format.h"
-#include "logit_store/rocksdb_open.h"
 #include "logit_store/rocksdb_range.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
@@ -19,7 +19,6 @@ namespace kodistil {
 namespace {
 
 constexpr size_t kBatchBytes = 1 << 20;
-constexpr uint64_t kMaxListed = 100;
 
 absl::string_view ToView(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
@@ -34,20 +33,24 @@ std::string TextPrefix(const RegisteredDataset& dataset) {
 
 absl::StatusOr<std::unique_ptr<RocksDbLogitStore>> RocksDbLogitStore::Open(
     const RocksDbLogitStoreOptions& options) {
-  KODISTIL_ASSIGN_OR_RETURN(std::unique_ptr<rocksdb::DB> db,
-                            OpenLogitDatabase(options));
+  KODISTIL_ASSIGN_OR_RETURN(std::unique_ptr<LogitDatabase> database,
+                            LogitDatabase::Open(options));
   std::unique_ptr<RocksDbLogitStore> store(
-      new RocksDbLogitStore(options, std::move(db)));
+      new RocksDbLogitStore(options, std::move(database)));
   KODISTIL_RETURN_IF_ERROR(Annotate(
       store->CheckOrWriteFormat(), absl::StrCat("logit store ", options.path)));
   return store;
 }
 
 RocksDbLogitStore::RocksDbLogitStore(const RocksDbLogitStoreOptions& options,
-                                     std::unique_ptr<rocksdb::DB> db)
-    : options_(options), db_(std::move(db)) {}
+                                     std::unique_ptr<LogitDatabase> database)
+    : options_(options), database_(std::move(database)) {}
 
 RocksDbLogitStore::~RocksDbLogitStore() = default;
+
+void RocksDbLogitStore::WatchHealth(HealthWatcher watcher) {
+  database_->WatchHealth(std::move(watcher));
+}
 
 absl::Status RocksDbLogitStore::CheckOrWriteFormat() {
   const absl::StatusOr<std::string> record = Read(FormatKey());
@@ -55,8 +58,10 @@ absl::Status RocksDbLogitStore::CheckOrWriteFormat() {
   if (record.status().code() != absl::StatusCode::kNotFound) {
     return record.status();
   }
+  KODISTIL_ASSIGN_OR_RETURN(const std::shared_ptr<rocksdb::DB> db,
+                            database_->Acquire());
   const std::unique_ptr<rocksdb::Iterator> all(
-      db_->NewIterator(rocksdb::ReadOptions()));
+      db->NewIterator(rocksdb::ReadOptions()));
   all->SeekToFirst();
   KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(all->status()));
   if (all->Valid() || options_.read_only) {
@@ -65,27 +70,18 @@ absl::Status RocksDbLogitStore::CheckOrWriteFormat() {
   }
   rocksdb::WriteBatch batch;
   batch.Put(FormatKey(), SealFormat(kLogitFormatVersion));
-  return Write(&batch, /*sync=*/true);
+  return database_->Write(&batch, /*sync=*/true);
 }
 
 absl::StatusOr<std::string> RocksDbLogitStore::Read(
     const std::string& key) const {
+  KODISTIL_ASSIGN_OR_RETURN(const std::shared_ptr<rocksdb::DB> db,
+                            database_->Acquire());
   std::string record;
-  KODISTIL_RETURN_IF_ERROR(Annotate(
-      FromRocksDbStatus(db_->Get(rocksdb::ReadOptions(), key, &record)),
-      KeyText(key)));
+  KODISTIL_RETURN_IF_ERROR(
+      Annotate(FromRocksDbStatus(db->Get(rocksdb::ReadOptions(), key, &record)),
+               KeyText(key)));
   return record;
-}
-
-absl::Status RocksDbLogitStore::Write(rocksdb::WriteBatch* batch, bool sync) {
-  if (options_.read_only) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("logit store ", options_.path, " is open for reading"));
-  }
-  rocksdb::WriteOptions options;
-  options.sync = sync && options_.sync;
-  return Annotate(FromRocksDbStatus(db_->Write(options, batch)),
-                  absl::StrCat("logit store ", options_.path));
 }
 
 absl::StatusOr<std::shared_ptr<const RegisteredDataset>>
@@ -111,8 +107,10 @@ RocksDbLogitStore::LoadDataset(const std::string& name) const {
 
 absl::StatusOr<std::string> RocksDbLogitStore::LoadHashes(
     const std::string& name, const RegisteredDataset& dataset) const {
+  KODISTIL_ASSIGN_OR_RETURN(const std::shared_ptr<rocksdb::DB> db,
+                            database_->Acquire());
   std::string hashes;
-  RocksDbRange blocks(db_.get(), nullptr,
+  RocksDbRange blocks(db.get(), nullptr,
                       HashBlockPrefix(name, dataset.generation),
                       /*begin=*/0, /*end=*/UINT64_MAX);
   for (; blocks.Valid(); blocks.Next()) {
@@ -147,21 +145,33 @@ absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::LoadManifest(
   return manifest;
 }
 
-std::shared_ptr<const rocksdb::Snapshot> RocksDbLogitStore::TakeSnapshot()
+absl::StatusOr<std::shared_ptr<rocksdb::DB>> RocksDbLogitStore::Acquire()
     const {
+  if (const int epoch = database_->epoch(); epoch != epoch_) {
+    // A write that failed may be there after all.
+    datasets_.clear();
+    manifests_.clear();
+    epoch_ = epoch;
+  }
+  return database_->Acquire();
+}
+
+std::shared_ptr<const rocksdb::Snapshot> RocksDbLogitStore::TakeSnapshot(
+    const std::shared_ptr<rocksdb::DB>& db) const {
   return std::shared_ptr<const rocksdb::Snapshot>(
-      db_->GetSnapshot(),
-      [this](const rocksdb::Snapshot* s) { db_->ReleaseSnapshot(s); });
+      db->GetSnapshot(),
+      [db](const rocksdb::Snapshot* s) { db->ReleaseSnapshot(s); });
 }
 
 absl::StatusOr<RocksDbLogitStore::View> RocksDbLogitStore::ViewOf(
     const v1::LogitSetId& id) const {
   absl::MutexLock lock(&mutex_);
   View view;
+  KODISTIL_ASSIGN_OR_RETURN(view.db, Acquire());
   KODISTIL_ASSIGN_OR_RETURN(view.manifest, LoadManifest(id));
   KODISTIL_ASSIGN_OR_RETURN(view.dataset, LoadDataset(id.dataset()));
   view.prefix = LogitPrefix(id);
-  view.snapshot = TakeSnapshot();
+  view.snapshot = TakeSnapshot(view.db);
   return view;
 }
 
@@ -171,6 +181,7 @@ absl::StatusOr<v1::RegisterDatasetResponse> RocksDbLogitStore::RegisterDataset(
   std::shared_ptr<const RegisteredDataset> old;
   {
     absl::MutexLock lock(&mutex_);
+    KODISTIL_RETURN_IF_ERROR(Acquire().status());
     absl::StatusOr<std::shared_ptr<const RegisteredDataset>> held =
         LoadDataset(registration.name);
     if (held.ok()) {
@@ -218,7 +229,7 @@ absl::Status RocksDbLogitStore::WriteGeneration(
     const std::string key = AppendIndex(rows, row.index());
     batch.Put(key, SealMessage(key, row));
     if (batch.GetDataSize() < kBatchBytes) return absl::OkStatus();
-    KODISTIL_RETURN_IF_ERROR(Write(&batch, /*sync=*/false));
+    KODISTIL_RETURN_IF_ERROR(database_->Write(&batch, /*sync=*/false));
     batch.Clear();
     return absl::OkStatus();
   };
@@ -230,7 +241,7 @@ absl::Status RocksDbLogitStore::WriteGeneration(
     const std::string key = AppendIndex(blocks, at / kBlockBytes);
     batch.Put(key, SealRecord(key, hashes.substr(at, kBlockBytes)));
   }
-  return Write(&batch, /*sync=*/false);
+  return database_->Write(&batch, /*sync=*/false);
 }
 
 absl::Status RocksDbLogitStore::SwitchGeneration(
@@ -245,7 +256,7 @@ absl::Status RocksDbLogitStore::SwitchGeneration(
   batch.DeleteRange(HashBlockPrefix(name, old_generation),
                     HashBlockPrefix(name, dataset->generation));
   // A synced write makes the unsynced ones before it durable too.
-  KODISTIL_RETURN_IF_ERROR(Write(&batch, /*sync=*/true));
+  KODISTIL_RETURN_IF_ERROR(database_->Write(&batch, /*sync=*/true));
   datasets_[name] = std::move(dataset);
   return absl::OkStatus();
 }
@@ -253,6 +264,7 @@ absl::Status RocksDbLogitStore::SwitchGeneration(
 absl::StatusOr<v1::DescribeDatasetResponse> RocksDbLogitStore::DescribeDataset(
     const std::string& name) const {
   absl::MutexLock lock(&mutex_);
+  KODISTIL_RETURN_IF_ERROR(Acquire().status());
   KODISTIL_ASSIGN_OR_RETURN(
       const std::shared_ptr<const RegisteredDataset> dataset,
       LoadDataset(name));
@@ -265,11 +277,12 @@ absl::Status RocksDbLogitStore::ScanDataset(const std::string& name,
   View view;
   {
     absl::MutexLock lock(&mutex_);
+    KODISTIL_ASSIGN_OR_RETURN(view.db, Acquire());
     KODISTIL_ASSIGN_OR_RETURN(view.dataset, LoadDataset(name));
-    view.snapshot = TakeSnapshot();
+    view.snapshot = TakeSnapshot(view.db);
   }
   end = std::min(end, view.dataset->info.row_count());
-  RocksDbTextReader texts(db_.get(), view.snapshot.get(),
+  RocksDbTextReader texts(view.db.get(), view.snapshot.get(),
                           TextPrefix(*view.dataset), begin);
   for (uint64_t index = begin; index < end; ++index) {
     KODISTIL_ASSIGN_OR_RETURN(const v1::DatasetRow* row, texts.Read(index));
@@ -282,6 +295,7 @@ absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::CreateSet(
     const v1::LogitSetManifest& manifest) {
   KODISTIL_RETURN_IF_ERROR(ValidateSetId(manifest.id()));
   absl::MutexLock lock(&mutex_);
+  KODISTIL_RETURN_IF_ERROR(Acquire().status());
   KODISTIL_ASSIGN_OR_RETURN(
       const std::shared_ptr<const RegisteredDataset> dataset,
       LoadDataset(manifest.id().dataset()));
@@ -297,7 +311,7 @@ absl::StatusOr<v1::LogitSetManifest> RocksDbLogitStore::CreateSet(
       held->dataset_fingerprint() != merged.dataset_fingerprint()) {
     rocksdb::WriteBatch batch;
     batch.Put(key, SealMessage(key, merged));
-    KODISTIL_RETURN_IF_ERROR(Write(&batch, /*sync=*/true));
+    KODISTIL_RETURN_IF_ERROR(database_->Write(&batch, /*sync=*/true));
     manifests_[key] = merged;
   }
   return merged;
@@ -308,12 +322,15 @@ absl::Status RocksDbLogitStore::Put(const v1::LogitSetId& id,
   KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
   KODISTIL_RETURN_IF_ERROR(CheckRows(view.manifest, *view.dataset, rows));
   if (rows.empty()) return absl::OkStatus();
+  std::string key = AppendIndex(view.prefix, /*index=*/0);
+  std::string record;
   rocksdb::WriteBatch batch;
   for (const v1::LogitRow& row : rows) {
-    const std::string key = AppendIndex(view.prefix, row.index());
-    batch.Put(key, SealLogits(key, row));
+    ReplaceIndex(row.index(), &key);
+    SealLogits(key, row, &record);
+    batch.Put(key, record);
   }
-  return Write(&batch, /*sync=*/true);
+  return database_->Write(&batch, /*sync=*/true);
 }
 
 absl::StatusOr<std::vector<v1::LogitRow>> RocksDbLogitStore::Get(
@@ -327,7 +344,7 @@ absl::StatusOr<std::vector<v1::LogitRow>> RocksDbLogitStore::Get(
     const std::string key = AppendIndex(view.prefix, indices[i]);
     std::string record;
     const absl::Status status =
-        FromRocksDbStatus(db_->Get(options, key, &record));
+        FromRocksDbStatus(view.db->Get(options, key, &record));
     if (status.ok()) {
       KODISTIL_RETURN_IF_ERROR(
           OpenLogits(key, record, view.manifest.num_classes(), &row));
@@ -353,13 +370,13 @@ absl::Status RocksDbLogitStore::Scan(const v1::LogitSetId& id,
   if (options.begin >= end) return absl::OkStatus();
   std::unique_ptr<RocksDbTextReader> texts;
   if (options.with_text) {
-    texts = std::make_unique<RocksDbTextReader>(db_.get(), view.snapshot.get(),
-                                                TextPrefix(*view.dataset),
-                                                options.begin);
+    texts = std::make_unique<RocksDbTextReader>(
+        view.db.get(), view.snapshot.get(), TextPrefix(*view.dataset),
+        options.begin);
   }
   v1::LogitRow row;
-  RocksDbRange range(db_.get(), view.snapshot.get(), view.prefix, options.begin,
-                     end);
+  RocksDbRange range(view.db.get(), view.snapshot.get(), view.prefix,
+                     options.begin, end);
   for (; range.Valid(); range.Next()) {
     KODISTIL_RETURN_IF_ERROR(OpenLogits(range.key(), range.record(),
                                         view.manifest.num_classes(), &row));
@@ -373,33 +390,13 @@ absl::Status RocksDbLogitStore::Scan(const v1::LogitSetId& id,
   return Annotate(range.status(), SetText(id));
 }
 
-absl::StatusOr<v1::MissingResponse> RocksDbLogitStore::Missing(
-    const v1::LogitSetId& id) const {
-  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
-  v1::MissingResponse missing;
-  uint64_t next = 0;  // rows below it are in `missing` or there
-  const uint64_t end = view.dataset->info.row_count();
-  RocksDbRange range(db_.get(), view.snapshot.get(), view.prefix, /*begin=*/0,
-                     end);
-  for (; range.Valid(); range.Next()) {
-    const absl::StatusOr<absl::string_view> payload =
-        OpenRecord(range.key(), range.record());
-    if (payload.ok() &&
-        TextHashOf(*payload) == view.dataset->HashOf(range.index())) {
-      AddMissing(next, range.index(), &missing);
-      next = range.index() + 1;
-    }
-  }
-  KODISTIL_RETURN_IF_ERROR(Annotate(range.status(), SetText(id)));
-  AddMissing(next, end, &missing);
-  return missing;
-}
-
 absl::StatusOr<v1::DescribeResponse> RocksDbLogitStore::Describe() const {
   v1::DescribeResponse response;
   response.set_format_version(kLogitFormatVersion);
+  KODISTIL_ASSIGN_OR_RETURN(const std::shared_ptr<rocksdb::DB> db,
+                            database_->Acquire());
   const std::unique_ptr<rocksdb::Iterator> all(
-      db_->NewIterator(rocksdb::ReadOptions()));
+      db->NewIterator(rocksdb::ReadOptions()));
   const auto at = [&all](const std::string& start) {
     return all->Valid() && absl::StartsWith(ToView(all->key()), start);
   };
@@ -424,73 +421,6 @@ absl::StatusOr<v1::DescribeResponse> RocksDbLogitStore::Describe() const {
   }
   KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(all->status()));
   return response;
-}
-
-absl::StatusOr<v1::VerifyResponse> RocksDbLogitStore::Verify(
-    const v1::LogitSetId& id) const {
-  KODISTIL_ASSIGN_OR_RETURN(const View view, ViewOf(id));
-  const RegisteredDataset& dataset = *view.dataset;
-  v1::VerifyResponse response;
-  v1::LogitRow logits;
-  KODISTIL_RETURN_IF_ERROR(VerifyRange(
-      view, view.prefix,
-      [&](const std::string& key, absl::string_view record) {
-        response.set_checked(response.checked() + 1);
-        return OpenLogits(key, record, view.manifest.num_classes(), &logits)
-            .ok();
-      },
-      &response));
-  v1::DatasetRow row;
-  KODISTIL_RETURN_IF_ERROR(VerifyRange(
-      view, TextPrefix(dataset),
-      [&](const std::string& key, absl::string_view record) {
-        return OpenMessage(key, record, &row).ok() &&
-               TextHash(row.text(), row.second_text()) ==
-                   dataset.HashOf(IndexOfKey(key));
-      },
-      &response));
-  KODISTIL_RETURN_IF_ERROR(LoadHashes(id.dataset(), dataset).status());
-  if (response.corrupt_count() > 0) return response;
-  // Files hold more than this set: other sets, indices of the blocks.
-  KODISTIL_RETURN_IF_ERROR(
-      Annotate(FromRocksDbStatus(db_->VerifyChecksum()),
-               absl::StrCat("logit store ", options_.path)));
-  return response;
-}
-
-absl::Status RocksDbLogitStore::VerifyRange(
-    const View& view, const std::string& prefix,
-    const std::function<bool(const std::string& key, absl::string_view record)>&
-        good,
-    v1::VerifyResponse* response) const {
-  const auto report = [&](uint64_t index) {
-    if (response->corrupt_count() < kMaxListed) response->add_corrupt(index);
-    response->set_corrupt_count(response->corrupt_count() + 1);
-  };
-  const uint64_t end = view.dataset->info.row_count();
-  uint64_t next = 0;
-  RocksDbRange range(db_.get(), view.snapshot.get(), prefix, /*begin=*/0, end);
-  for (; range.Valid(); range.Next()) {
-    if (!good(std::string(range.key()), range.record())) report(range.index());
-    next = range.index() + 1;
-  }
-  if (range.status().code() != absl::StatusCode::kDataLoss) {
-    return range.status();
-  }
-  // The iterator stops at a damaged block: row by row from there.
-  rocksdb::ReadOptions options;
-  options.snapshot = view.snapshot.get();
-  std::string record;
-  for (; next < end; ++next) {
-    const std::string key = AppendIndex(prefix, next);
-    const absl::Status status =
-        FromRocksDbStatus(db_->Get(options, key, &record));
-    if (status.ok() ? !good(key, record)
-                    : status.code() == absl::StatusCode::kDataLoss) {
-      report(next);
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace kodistil

@@ -3,6 +3,7 @@
 #ifndef KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_
 #define KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -19,11 +20,13 @@
 
 namespace rocksdb {
 class DB;
+class Env;
 class Snapshot;
-class WriteBatch;
 }  // namespace rocksdb
 
 namespace kodistil {
+
+class LogitDatabase;
 
 struct RocksDbLogitStoreOptions {
   // Folder of the database.
@@ -39,6 +42,15 @@ struct RocksDbLogitStoreOptions {
   // true: what Put answered for survives a power cut ("machine"); false: it
   // survives the death of the process alone.
   bool sync = true;
+  // After a background error: the wait between two tries to go on; above 0.
+  absl::Duration resume_interval = absl::Seconds(1);
+  // Rows in memory before they are written into a table; 64 KiB or more.
+  size_t write_buffer_bytes = 64 << 20;
+  // Opens a store whose log is damaged: leaves the damaged records out, so that
+  // their rows are missing.
+  bool salvage = false;
+  // Null for the system's; tests break things with another.
+  std::shared_ptr<rocksdb::Env> env;
 
   absl::Status Validate() const;
 };
@@ -54,6 +66,13 @@ class RocksDbLogitStore final : public LogitStore {
   static absl::StatusOr<std::unique_ptr<RocksDbLogitStore>> Open(
       const RocksDbLogitStoreOptions& options);
   ~RocksDbLogitStore() override;
+
+  // Told OK, or why the store takes no writes: UNAVAILABLE and the like for
+  // what passes, DATA_LOSS for what needs a person.
+  using HealthWatcher = std::function<void(const absl::Status& health)>;
+  // Calls `watcher` at once and whenever health changes, one call at a time; it
+  // must not call the store. Null for none: on return no call goes on.
+  void WatchHealth(HealthWatcher watcher);
 
   absl::StatusOr<v1::RegisterDatasetResponse> RegisterDataset(
       const DatasetRegistration& registration, const RowSource& next) override;
@@ -80,6 +99,7 @@ class RocksDbLogitStore final : public LogitStore {
  private:
   // A set and its dataset as they are at one moment.
   struct View {
+    std::shared_ptr<rocksdb::DB> db;
     v1::LogitSetManifest manifest;
     std::shared_ptr<const RegisteredDataset> dataset;
     std::string prefix;  // of the logits' keys
@@ -87,12 +107,11 @@ class RocksDbLogitStore final : public LogitStore {
   };
 
   RocksDbLogitStore(const RocksDbLogitStoreOptions& options,
-                    std::unique_ptr<rocksdb::DB> db);
+                    std::unique_ptr<LogitDatabase> database);
 
   // Checks the format record, or writes it into a new database.
   absl::Status CheckOrWriteFormat();
   absl::StatusOr<std::string> Read(const std::string& key) const;
-  absl::Status Write(rocksdb::WriteBatch* batch, bool sync);
 
   // The registered dataset, from memory or read; NOT_FOUND.
   absl::StatusOr<std::shared_ptr<const RegisteredDataset>> LoadDataset(
@@ -101,8 +120,12 @@ class RocksDbLogitStore final : public LogitStore {
       const std::string& name, const RegisteredDataset& dataset) const;
   absl::StatusOr<v1::LogitSetManifest> LoadManifest(
       const v1::LogitSetId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The database, with nothing remembered from before it was opened anew.
+  absl::StatusOr<std::shared_ptr<rocksdb::DB>> Acquire() const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Under the lock: it must see the generation of the dataset.
-  std::shared_ptr<const rocksdb::Snapshot> TakeSnapshot() const
+  std::shared_ptr<const rocksdb::Snapshot> TakeSnapshot(
+      const std::shared_ptr<rocksdb::DB>& db) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<View> ViewOf(const v1::LogitSetId& id) const;
 
@@ -123,12 +146,14 @@ class RocksDbLogitStore final : public LogitStore {
       v1::VerifyResponse* response) const;
 
   const RocksDbLogitStoreOptions options_;
-  const std::unique_ptr<rocksdb::DB> db_;
+  const std::unique_ptr<LogitDatabase> database_;
   mutable absl::Mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<const RegisteredDataset>>
       datasets_ ABSL_GUARDED_BY(mutex_);
   mutable std::map<std::string, v1::LogitSetManifest> manifests_
       ABSL_GUARDED_BY(mutex_);  // by key
+  // Of the database that datasets_ and manifests_ were read from.
+  mutable int epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   // Names that a call is registering.
   std::set<std::string> registering_ ABSL_GUARDED_BY(mutex_);
 };

@@ -8,12 +8,15 @@
 #include "absl/status/statusor.h"
 #include "logit_store/rocksdb_logit_store.h"
 #include "rocksdb/db.h"
+#include "rocksdb/listener.h"
 
 namespace kodistil {
 
 // Errors as RocksDbLogitStore::Open.
-absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenLogitDatabase(
-    const RocksDbLogitStoreOptions& options);
+// `listener` may be null.
+absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenRocksDb(
+    const RocksDbLogitStoreOptions& options,
+    const std::shared_ptr<rocksdb::EventListener>& listener);
 
 }  // namespace kodistil
 
