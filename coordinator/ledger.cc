@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(
   rocks.create_if_missing = true;
   rocks.track_and_verify_wals_in_manifest = true;
   rocks.write_buffer_size = 8 << 20;
-  rocks.keep_log_file_num = 2;
+  // Its own log file ends the process when the disk is full.
+  rocks.info_log = NewRocksDbLogger();
   rocksdb::DB* raw = nullptr;
   KODISTIL_RETURN_IF_ERROR(
       Annotate(FromRocksDbStatus(rocksdb::DB::Open(rocks, path, &raw)),
