@@ -190,9 +190,9 @@ absl::StatusOr<SweepSpec> ResolveSpec(const SweepSpec& spec) {
     full.add_temperature(1);
     full.add_temperature(2);
   }
-  if (full.train_epoch().empty()) full.add_train_epoch(5);
+  if (full.train_epoch().empty()) full.add_train_epoch(8);
   if (full.loss_option().empty()) full.add_loss_option("kl_div");
-  if (full.lr().empty()) full.add_lr(0.002);
+  if (full.lr().empty()) full.add_lr(0.001);
   if (full.scheduler_type().empty()) full.add_scheduler_type("StepLR");
   if (full.step_size() == 0) full.set_step_size(2);
   if (full.gamma() == 0) full.set_gamma(0.7);

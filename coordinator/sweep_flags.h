@@ -27,12 +27,12 @@
             "0.1)");                                                         \
   ABSL_FLAG(std::string, temperature, "",                                    \
             "Axis: temperature of the softened logits (default 1,2)");       \
-  ABSL_FLAG(std::string, train_epoch, "", "Axis: epochs (default 5)");       \
+  ABSL_FLAG(std::string, train_epoch, "", "Axis: epochs (default 8)");       \
   ABSL_FLAG(std::string, loss_option, "",                                    \
             "Axis: kl_div, mse or ce (default kl_div)");                     \
   ABSL_FLAG(std::string, lr, "",                                             \
             "Axis: Adam's learning rate (default "                           \
-            "0.002)");                                                       \
+            "0.001)");                                                       \
   ABSL_FLAG(std::string, scheduler_type, "",                                 \
             "Axis: StepLR, CyclicLR or constant (default StepLR)");          \
   ABSL_FLAG(std::string, step_size, "",                                      \
