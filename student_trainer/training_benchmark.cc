@@ -40,7 +40,7 @@ struct Size {
 constexpr Size kSizes[] = {{"large", 256, 128},
                            {"base", 128, 64},
                            {"small", 64, 32},
-                           {"mini", 32, 16},
+                           {"mini", 16, 16},
                            {"tiny", 16, 8}};
 
 double Seconds(clockid_t clock) {
