@@ -139,20 +139,21 @@ std::vector<std::string> TrialCells(const Trial& trial, const Gains& gains,
       gain.has_value() ? absl::StrFormat("%+.2f", 100 * *gain) : "-",
       done ? absl::StrCat(result.epochs()) : "-",
       done ? Seconds(result.train_seconds()) : "-",
+      trial.trial_id().substr(0, 12),
       absl::StrCat(OtherAxes(config, all),
                    done ? "" : absl::StrCat(" ", trial.reason())),
   };
 }
 
 std::vector<std::string> TeacherCells(const TeacherResult& teacher) {
-  std::vector<std::string> cells(13, "-");
+  std::vector<std::string> cells(14, "-");
   cells[0] = absl::StrCat("teacher ", teacher.name);
   if (teacher.parameters > 0) cells[6] = WithCommas(teacher.parameters);
   if (teacher.total > 0) {
     cells[8] = Percent(static_cast<double>(teacher.correct) / teacher.total);
   }
   cells[11] = Seconds(teacher.seconds);
-  cells[12] = "";
+  cells[13] = "";
   return cells;
 }
 
@@ -235,6 +236,7 @@ Table ResultsTable(const SweepResults& results) {
                {"gain", true},
                {"epochs", true},
                {"train time", true},
+               {"trial"},
                {"notes"}});
   for (const TeacherResult& teacher : results.teachers) {
     table.AddRow(TeacherCells(teacher));
