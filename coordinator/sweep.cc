@@ -100,7 +100,7 @@ class Sweep {
   absl::Status LabelRows();
   absl::Status SubmitTrials();
   absl::Status TrainStudents();
-  absl::Status Supervise(Server* server, SweepProgress* progress);
+  absl::Status Supervise(SweepProgress* progress);
   absl::Status SaveStudents();
   absl::Status SaveResults();
   absl::StatusOr<std::string> StoreAddress();
@@ -336,10 +336,6 @@ absl::Status Sweep::SubmitTrials() {
 }
 
 absl::Status Sweep::TrainStudents() {
-  if (options_.workers == 0 && options_.listen.empty()) {
-    return absl::InvalidArgumentError(
-        "--workers=0 needs --listen, so that workers elsewhere can come");
-  }
   CoordinatorServiceOptions service_options;
   service_options.lease = options_.lease;
   service_options.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
@@ -368,7 +364,7 @@ absl::Status Sweep::TrainStudents() {
                    server->port()),
       std::min<int>(options_.workers, trials_.size())));
   SweepProgress progress(ledger_->Trials());
-  const absl::Status status = Supervise(server.get(), &progress);
+  const absl::Status status = Supervise(&progress);
   trained_ = progress.Finish(ledger_->Trials());
   service.StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
@@ -381,7 +377,7 @@ absl::Status Sweep::TrainStudents() {
   return status;
 }
 
-absl::Status Sweep::Supervise(Server* server, SweepProgress* progress) {
+absl::Status Sweep::Supervise(SweepProgress* progress) {
   const auto died = [this](const std::string& name, const std::string& reason) {
     bool at_work = false;
     for (const Trial& trial : ledger_->Trials()) {

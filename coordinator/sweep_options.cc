@@ -14,6 +14,10 @@ absl::Status SweepOptions::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat(
         "--workers: found ", workers, ", expected 0 to 1024, or -1"));
   }
+  if (workers == 0 && listen.empty() && !label_only) {
+    return absl::InvalidArgumentError(
+        "--workers=0 needs --listen, so that workers elsewhere can come");
+  }
   if (threads < 1 || threads > 1024) {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads: found ", threads, ", expected 1 to 1024"));
