@@ -84,7 +84,8 @@ std::string ModelText(const StudentConfig& config) {
 // Axes that are not columns of their own and differ between the trials of the
 // sweep, so that no two rows look the same.
 std::string OtherAxes(const StudentConfig& config,
-                      const std::vector<Trial>& trials) {
+                      const SweepResults& results) {
+  const std::vector<Trial>& trials = results.trials;
   const auto differs = [&trials](auto get) {
     for (const Trial& trial : trials) {
       if (get(trial.config()) != get(trials.front().config())) return true;
@@ -96,6 +97,12 @@ std::string OtherAxes(const StudentConfig& config,
   const auto add = [&text](absl::string_view name, const auto& value) {
     absl::StrAppend(&text, text.empty() ? "" : " ", name, "=", value);
   };
+  for (const TeacherResult& teacher : results.teachers) {
+    if (results.teachers.size() > 1 &&
+        teacher.fingerprint == config.teacher()) {
+      add("teacher", teacher.name);
+    }
+  }
   if (differs([](const C& c) { return c.seed(); })) add("seed", config.seed());
   if (differs([](const C& c) { return c.batch_size(); })) {
     add("batch", config.batch_size());
@@ -117,7 +124,7 @@ std::string OtherAxes(const StudentConfig& config,
 }
 
 std::vector<std::string> TrialCells(const Trial& trial, const Gains& gains,
-                                    const std::vector<Trial>& all) {
+                                    const SweepResults& all) {
   const StudentConfig& config = trial.config();
   const v1::TrialResult& result = trial.result();
   const bool plain = config.loss_option() == "ce";
@@ -243,7 +250,7 @@ Table ResultsTable(const SweepResults& results) {
   }
   const Gains gains(results.trials);
   for (const Trial& trial : Sorted(results.trials)) {
-    table.AddRow(TrialCells(trial, gains, results.trials));
+    table.AddRow(TrialCells(trial, gains, results));
   }
   return table;
 }

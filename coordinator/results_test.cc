@@ -67,6 +67,17 @@ TEST(ResultsTest, GainIsOverTheTwin) {
   EXPECT_THAT(ResultsTable(Example()).ToText(), HasSubstr("+2.50"));
 }
 
+TEST(ResultsTest, SeveralTeachersAreToldApart) {
+  SweepResults results = Example();
+  EXPECT_THAT(ResultsTable(results).ToText(),
+              ::testing::Not(HasSubstr("teacher=")));
+  results.teachers[0].fingerprint = "t";
+  results.teachers.push_back(results.teachers[0]);
+  results.teachers[1].fingerprint = "u";
+  results.teachers[1].name = "other";
+  EXPECT_THAT(ResultsTable(results).ToText(), HasSubstr("teacher=선생"));
+}
+
 TEST(ResultsTest, JsonHasTheFieldsOfTheContract) {
   const auto json = nlohmann::json::parse(ResultsJson(Example()));
   EXPECT_EQ(json["teachers"][0]["accuracy"], 0.87);
