@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -9,6 +11,30 @@
 #include "base/status_macros.h"
 
 namespace kodistil {
+
+namespace {
+
+// Of one lease, whatever a worker asks for.
+constexpr uint32_t kMostTrials = 1024;
+
+void SetTrials(const std::vector<v1::Trial>& trials,
+               v1::LeaseTrialResponse* response) {
+  response->set_kind(v1::LeaseTrialResponse::KIND_TRIAL);
+  const auto set = [](const v1::Trial& from, auto* to) {
+    to->set_trial_id(from.trial_id());
+    to->set_attempt(from.attempts());
+    *to->mutable_config() = from.config();
+    *to->mutable_inputs() = from.inputs();
+    VLOG(1) << "trial " << from.trial_id().substr(0, 12) << " attempt "
+            << from.attempts() << " leased to " << from.worker_id();
+  };
+  set(trials.front(), response);
+  for (size_t i = 1; i < trials.size(); ++i) {
+    set(trials[i], response->add_further());
+  }
+}
+
+}  // namespace
 
 void CoordinatorServiceImpl::StartLeasing() {
   absl::MutexLock lock(&mutex_);
@@ -34,6 +60,15 @@ absl::Status CoordinatorServiceImpl::CheckWorker(const std::string& worker_id) {
   }
   it->second = absl::Now();
   return absl::OkStatus();
+}
+
+int CoordinatorServiceImpl::Workers() {
+  absl::MutexLock lock(&mutex_);
+  int heard = 0;
+  for (const auto& [worker, last] : workers_) {
+    heard += last + options_.lease > absl::Now();
+  }
+  return std::max(heard, options_.expected_workers);
 }
 
 grpc::Status CoordinatorServiceImpl::Register(
@@ -69,17 +104,13 @@ grpc::Status CoordinatorServiceImpl::LeaseTrial(
                          ? v1::LeaseTrialResponse::KIND_FINISHED
                          : v1::LeaseTrialResponse::KIND_WAIT);
   if (phase != Phase::kLeasing) return grpc::Status::OK;
-  const auto leased = ledger_.Lease(request->worker_id(), absl::Now());
+  LeaseLimits limits;
+  limits.most = std::min<uint32_t>(request->most_trials(), kMostTrials);
+  if (options_.pack > 0) limits.most = std::min(limits.most, options_.pack);
+  limits.workers = Workers();
+  const auto leased = ledger_.Lease(request->worker_id(), absl::Now(), limits);
   if (!leased.ok()) return ToGrpcStatus(leased.status());
-  if (!leased->has_value()) return grpc::Status::OK;
-  const v1::Trial& trial = **leased;
-  response->set_kind(v1::LeaseTrialResponse::KIND_TRIAL);
-  response->set_trial_id(trial.trial_id());
-  response->set_attempt(trial.attempts());
-  *response->mutable_config() = trial.config();
-  *response->mutable_inputs() = trial.inputs();
-  VLOG(1) << "trial " << trial.trial_id().substr(0, 12) << " attempt "
-          << trial.attempts() << " leased to " << request->worker_id();
+  if (!leased->empty()) SetTrials(*leased, response);
   return grpc::Status::OK;
 }
 

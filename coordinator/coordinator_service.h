@@ -21,6 +21,11 @@ struct CoordinatorServiceOptions {
   absl::Duration heartbeat = absl::Seconds(10);
   // What a worker that finds nothing to do waits.
   absl::Duration retry_after = absl::Milliseconds(500);
+  // Trials that one lease gives at most; 0 for as many as the worker asks for.
+  int pack = 0;
+  // Workers that will come, besides those that have: nothing of theirs is given
+  // away in packs.
+  int expected_workers = 0;
 };
 
 // Thread-safe. The ledger and the artifacts must outlive it.
@@ -73,6 +78,8 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
   enum class Phase { kNotYet, kLeasing, kFinished };
 
   absl::Status CheckWorker(const std::string& worker_id);
+  // Workers that were heard within a lease, or are expected.
+  int Workers();
   absl::Status CheckResult(const v1::CompleteRequest& request) const;
 
   const CoordinatorServiceOptions options_;

@@ -1,5 +1,7 @@
 #include "coordinator/ledger.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -7,6 +9,7 @@
 #include "base/files.h"
 #include "base/rocksdb_bridge.h"
 #include "base/status_macros.h"
+#include "coordinator/packing.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "rocksdb/write_batch.h"
@@ -165,9 +168,11 @@ absl::StatusOr<Ledger::Submitted> Ledger::Submit(
   order_.clear();
   position_.clear();
   pending_.clear();
+  pack_key_.clear();
   for (const Trial& wanted : trials) {
     position_[wanted.trial_id()] = order_.size();
     order_.push_back(wanted.trial_id());
+    pack_key_.push_back(PackKey(wanted));
     const bool known = trials_.count(wanted.trial_id()) > 0;
     Trial& trial = trials_[wanted.trial_id()];
     if (!known) {
@@ -193,20 +198,43 @@ absl::StatusOr<Ledger::Submitted> Ledger::Submit(
   return submitted;
 }
 
-absl::StatusOr<std::optional<Trial>> Ledger::Lease(const std::string& worker,
-                                                   absl::Time now) {
+std::vector<size_t> Ledger::ChoosePack(const LeaseLimits& limits) const {
+  std::vector<size_t> chosen;
+  if (pending_.empty()) return chosen;
+  const size_t first = *pending_.begin();
+  chosen.push_back(first);
+  const auto lost = [this](size_t position)
+                        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                          return trials_.at(order_[position]).lost() > 0;
+                        };
+  const size_t part = pending_.size() / std::max(1, limits.workers);
+  const size_t most = std::min<size_t>(std::max(1, limits.most), part);
+  if (pack_key_[first].empty() || lost(first)) return chosen;
+  for (auto it = std::next(pending_.begin());
+       it != pending_.end() && chosen.size() < most; ++it) {
+    if (pack_key_[*it] == pack_key_[first] && !lost(*it)) chosen.push_back(*it);
+  }
+  return chosen;
+}
+
+absl::StatusOr<std::vector<Trial>> Ledger::Lease(const std::string& worker,
+                                                 absl::Time now,
+                                                 const LeaseLimits& limits) {
   absl::MutexLock lock(&mutex_);
-  if (pending_.empty()) return std::optional<Trial>();
-  Trial& trial = trials_[order_[*pending_.begin()]];
-  Trial leased = trial;
-  leased.set_state(Trial::STATE_RUNNING);
-  leased.set_attempts(trial.attempts() + 1);
-  leased.set_worker_id(worker);
-  KODISTIL_RETURN_IF_ERROR(Store(leased));
-  trial = leased;
-  lease_end_[leased.trial_id()] = now + options_.lease;
-  KODISTIL_RETURN_IF_ERROR(MakeDurable());
-  return std::optional<Trial>(std::move(leased));
+  std::vector<Trial> leased;
+  for (const size_t position : ChoosePack(limits)) {
+    Trial& trial = trials_[order_[position]];
+    Trial running = trial;
+    running.set_state(Trial::STATE_RUNNING);
+    running.set_attempts(trial.attempts() + 1);
+    running.set_worker_id(worker);
+    KODISTIL_RETURN_IF_ERROR(Store(running));
+    trial = running;
+    lease_end_[running.trial_id()] = now + options_.lease;
+    leased.push_back(std::move(running));
+  }
+  if (!leased.empty()) KODISTIL_RETURN_IF_ERROR(MakeDurable());
+  return leased;
 }
 
 absl::StatusOr<Trial*> Ledger::FindRunning(const std::string& id,

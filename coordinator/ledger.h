@@ -6,7 +6,6 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -35,6 +34,14 @@ struct LedgerOptions {
   absl::Status Validate() const;
 };
 
+struct LeaseLimits {
+  // Trials of one lease.
+  int most = 1;
+  // Workers that share what is pending: a lease takes no more than its part, so
+  // that none of them is left without a trial by a pack.
+  int workers = 1;
+};
+
 // Thread-safe. State changes are on disk (synced) before a call returns; those
 // of calls under way at the same time share one sync. The progress of a running
 // epoch is kept in memory alone. After a failed write every call that changes
@@ -57,10 +64,12 @@ class Ledger {
   // become PENDING with their counts at 0, and all take the new inputs.
   absl::StatusOr<Submitted> Submit(const std::vector<v1::Trial>& trials);
 
-  // The next pending trial, now RUNNING with a new attempt number; nullopt when
-  // none is pending.
-  absl::StatusOr<std::optional<v1::Trial>> Lease(const std::string& worker,
-                                                 absl::Time now);
+  // The next pending trial, and others that fit together with it (packing.h),
+  // now RUNNING with a new attempt number; empty when none is pending. A trial
+  // whose last attempt was lost comes alone: it may be what killed the worker.
+  absl::StatusOr<std::vector<v1::Trial>> Lease(
+      const std::string& worker, absl::Time now,
+      const LeaseLimits& limits = LeaseLimits());
 
   // Renews the lease and keeps the progress. ABORTED when `attempt` is not the
   // running one, NOT_FOUND for an unknown trial.
@@ -111,6 +120,9 @@ class Ledger {
   // Returns once everything queued so far is synced. Releases the mutex while
   // it writes or waits for another thread that does.
   absl::Status MakeDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Positions in order_ of what one lease takes.
+  std::vector<size_t> ChoosePack(const LeaseLimits& limits) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<v1::Trial*> FindRunning(const std::string& id,
                                          uint32_t attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -127,6 +139,7 @@ class Ledger {
   std::vector<std::string> order_ ABSL_GUARDED_BY(mutex_);
   std::set<size_t> pending_ ABSL_GUARDED_BY(mutex_);  // positions in order_
   std::map<std::string, size_t> position_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> pack_key_ ABSL_GUARDED_BY(mutex_);  // as order_
   std::map<std::string, absl::Time> lease_end_ ABSL_GUARDED_BY(mutex_);
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
   // Records to be written, how many were ever queued, and how many are synced.

@@ -183,9 +183,12 @@ double SgemmPeak(double best) {
 // A step of one of our engines on the benchmark's labels.
 absl::Status EngineStep(const Data& data, StudentEngine* engine,
                         const PackedBatch& batch) {
+  StepOptions options;
+  options.dropout = kDropout;
+  options.rate = 1e-3;
   return engine
       ->TrainStep(
-          batch, kDropout, /*rate=*/1e-3,
+          batch, options,
           [&](absl::Span<const float> logits, absl::Span<float> gradient) {
             return DistillationLoss(LossOptions(), 2, logits, data.labels,
                                     data.teacher, gradient);
