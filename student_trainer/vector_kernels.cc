@@ -79,8 +79,8 @@ using V64 = hn::Vec<D64>;
 
 // The products of the low halves of 64 bits with a constant.
 HWY_INLINE V64 MultiplyLow(V64 words, uint32_t factor) {
-  const D64 d;
 #if HWY_TARGET == HWY_SCALAR
+  const D64 d;
   return hn::Set(d, (hn::GetLane(words) & 0xFFFFFFFFu) * factor);
 #else
   const hn::Repartition<uint32_t, D64> d32;
