@@ -23,7 +23,7 @@ using v1::Trial;
 const std::vector<std::string>& Flags() {
   static const auto* const flags = new std::vector<std::string>{
       "--dataset=sample",  "--sample_rows=2000", "--student=tiny",
-      "--temperature=1,2", "--train_epoch=30",   "--vocab_size=1000",
+      "--temperature=1,2", "--train_epoch=15",   "--vocab_size=1000",
       "--workers=1",       "--heartbeat=20ms"};
   return *flags;
 }
