@@ -28,6 +28,8 @@ class TorchCheckpoint {
   // By PyTorch's name, in row-major order whatever the strides were. The views
   // live as long as this object.
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+  // The whole file.
+  absl::string_view bytes() const { return file_.bytes(); }
 
  private:
   MappedFile file_;
