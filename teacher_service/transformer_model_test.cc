@@ -52,7 +52,7 @@ TEST_P(GoldenTest, PyTorchFilesGiveTheSameLogits) {
   ASSERT_OK_AND_ASSIGN(std::vector<CheckCase> cases,
                        ParseCheckCases(json, "cases.json"));
   cases.resize(2);
-  for (const char* name : {"pytorch_model.bin"}) {
+  for (const char* name : {"pytorch_model.bin", "pytorch_model_legacy.bin"}) {
     if (!FileExists(JoinPath(golden, name))) continue;
     const std::string dir = NewTestDir();
     for (const auto& [from, to] : std::map<std::string, std::string>{
