@@ -110,7 +110,8 @@ absl::Status StateDictMachine::CheckFields(const std::vector<Id>& items) {
       kSymbols[value(items[1]).number].symbol != Symbol::kStorage) {
     return Refused("a persistent id that is no storage");
   }
-  // torch.save has written None here ever since there were checkpoints.
+  // _legacy_save of PyTorch 1.13 always writes None: the field is left from a
+  // format that had views of storages.
   return expected == 5 ? absl::OkStatus()
                        : Expect(items[5], Kind::kNone, "the view");
 }
