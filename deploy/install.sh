@@ -14,7 +14,7 @@ readonly PACKAGES=(
   libdnnl-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Presubmit and tests.
-  clang clang-format clang-tidy procps python3 shellcheck
+  clang clang-format clang-tidy libclang-rt-dev procps python3 shellcheck
 )
 
 # "pkg-config module" -> found in one of the packages above.

@@ -2,18 +2,18 @@
 
 #include <glog/logging.h>
 
+#include <iostream>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/command_line.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_client.h"
+#include "teacher_service/describe.h"
 #include "teacher_service/teacher_model.h"
 #include "teacher_service/teacher_service_impl.h"
 
@@ -42,11 +42,12 @@ ABSL_FLAG(absl::Duration, max_queue_delay,
           "how long a row waits for others before its batch leaves");
 ABSL_FLAG(int, max_queue_rows, kodistil::BatcherOptions().max_queue_rows,
           "rows that wait in each lane; more are refused as UNAVAILABLE");
+ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
+ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
+          "of --describe: table or json");
 
 namespace kodistil {
 namespace {
-
-constexpr int kGpuBatchTokens = 32768;
 
 TeacherModelOptions ModelOptions() {
   TeacherModelOptions options;
@@ -58,13 +59,11 @@ TeacherModelOptions ModelOptions() {
   return options;
 }
 
-TeacherServiceOptions ServiceOptions(absl::string_view device) {
+TeacherServiceOptions ServiceOptions(const std::string& device) {
   TeacherServiceOptions options;
-  if (absl::GetFlag(FLAGS_max_batch_tokens) != 0) {
-    options.batcher.max_batch_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
-  } else if (device != "cpu") {
-    options.batcher.max_batch_tokens = kGpuBatchTokens;
-  }
+  const int max_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
+  options.batcher.max_batch_tokens =
+      max_tokens != 0 ? max_tokens : DefaultBatchTokens(device);
   options.batcher.max_batch_rows = absl::GetFlag(FLAGS_max_batch_rows);
   options.batcher.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);
   options.batcher.max_queue_rows = absl::GetFlag(FLAGS_max_queue_rows);
@@ -72,12 +71,13 @@ TeacherServiceOptions ServiceOptions(absl::string_view device) {
 }
 
 absl::Status Main() {
-  if (absl::GetFlag(FLAGS_model).empty()) {
-    return absl::InvalidArgumentError("--model is empty: expected a folder");
+  if (absl::GetFlag(FLAGS_describe)) {
+    return PrintDescription({ModelOptions(), absl::GetFlag(FLAGS_output),
+                             absl::GetFlag(FLAGS_max_batch_tokens)},
+                            std::cout);
   }
-  ServerOptions server_options;
-  server_options.host = absl::GetFlag(FLAGS_host);
-  server_options.port = absl::GetFlag(FLAGS_port);
+  const ServerOptions server_options = {absl::GetFlag(FLAGS_host),
+                                        absl::GetFlag(FLAGS_port)};
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(ModelOptions()));
   const TeacherInfo& info = model->info();
@@ -105,7 +105,6 @@ absl::Status Main() {
 }  // namespace kodistil
 
 int main(int argc, char** argv) {
-  kodistil::BlockStopSignals();
   kodistil::ParseCommandLine(
       argc, argv,
       {"bazel run //teacher_service --",
@@ -113,7 +112,9 @@ int main(int argc, char** argv) {
        "also labels datasets into a store.",
        {"bazel run //teacher_service -- --model=work/teacher "
         "--logit_store=localhost:50052",
+        "bazel run //teacher_service -- --model=work/teacher --describe",
         "bazel run //teacher_service -- --model=work/electra --device=cuda:0 "
         "--port=0 --port_file=work/teacher.port"}});
+  if (!absl::GetFlag(FLAGS_describe)) kodistil::BlockStopSignals();
   return kodistil::ExitCodeOf(kodistil::Main());
 }

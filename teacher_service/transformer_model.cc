@@ -9,28 +9,21 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/files.h"
-#include "base/hash.h"
 #include "base/safetensors.h"
 #include "base/status_macros.h"
 #include "base/torch_bridge.h"
 #include "teacher_service/torch_device.h"
 #include "teacher_service/transformer_config.h"
+#include "teacher_service/weights.h"
 
 namespace kodistil {
 namespace {
 
 using at::Tensor;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-// Buffers that older files carry; they follow from the configuration.
-bool IsBuffer(const std::string& name) {
-  return absl::EndsWith(name, ".embeddings.position_ids") ||
-         absl::EndsWith(name, ".embeddings.token_type_ids");
-}
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
@@ -78,19 +71,21 @@ absl::Status CheckTensors(const TransformerConfig& config,
 
 // The file's tensors as float32 on `device`. Call it after CheckTensors.
 absl::StatusOr<std::map<std::string, Tensor>> ReadTensors(
-    const TransformerConfig& config, const SafetensorsFile& file,
-    const std::string& path, const std::string& device) {
+    const TransformerConfig& config, const Weights& weights,
+    const std::string& device) {
   std::map<std::string, Tensor> result;
   for (const auto& [name, shape] : ExpectedTensors(config)) {
     absl::StatusOr<std::vector<float>> values =
-        ToFloats(file.tensors().at(name));
+        ToFloats(weights.tensors().at(name));
     if (!values.ok()) {
-      return Annotate(values.status(), absl::StrCat(path, ": ", name));
+      return Annotate(values.status(),
+                      absl::StrCat(weights.path(), ": ", name));
     }
     for (float value : *values) {
       if (std::isfinite(value)) continue;
-      return absl::DataLossError(absl::StrCat(
-          path, ": ", name, " holds ", value, ", expected finite numbers"));
+      return absl::DataLossError(absl::StrCat(weights.path(), ": ", name,
+                                              " holds ", value,
+                                              ", expected finite numbers"));
     }
     // to() may return its argument, which does not own the values: clone first.
     result[name] =
@@ -316,18 +311,6 @@ absl::StatusOr<std::vector<float>> Transformer::Forward(
       });
 }
 
-absl::StatusOr<SafetensorsFile> OpenWeights(const std::string& model_dir) {
-  const std::string path = JoinPath(model_dir, "model.safetensors");
-  if (!FileExists(path) &&
-      FileExists(JoinPath(model_dir, "pytorch_model.bin"))) {
-    return absl::NotFoundError(absl::StrCat(
-        path,
-        ": not there; pytorch_model.bin is, but a teacher is read from "
-        "safetensors (save_pretrained with safe_serialization=True)"));
-  }
-  return SafetensorsFile::Open(path);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TokenNetwork>> LoadTransformer(
@@ -336,22 +319,22 @@ absl::StatusOr<std::unique_ptr<TokenNetwork>> LoadTransformer(
   KODISTIL_ASSIGN_OR_RETURN(const std::string json, ReadFile(config_path));
   KODISTIL_ASSIGN_OR_RETURN(const TransformerConfig config,
                             ParseTransformerConfig(json, config_path));
-  const std::string path = JoinPath(model_dir, "model.safetensors");
-  KODISTIL_ASSIGN_OR_RETURN(const SafetensorsFile file, OpenWeights(model_dir));
-  KODISTIL_RETURN_IF_ERROR(CheckTensors(config, file.tensors(), path));
+  KODISTIL_ASSIGN_OR_RETURN(const Weights weights, OpenWeights(model_dir));
+  KODISTIL_RETURN_IF_ERROR(
+      CheckTensors(config, weights.tensors(), weights.path()));
   TokenNetworkInfo info;
   info.model_type = NameOf(config.architecture);
   KODISTIL_ASSIGN_OR_RETURN(info.device, ResolveTorchDevice(device));
-  KODISTIL_ASSIGN_OR_RETURN(info.weights_digest, Sha256HexOfFile(path));
+  info.weights_digest = weights.digest();
   info.num_classes = config.num_labels;
   info.vocab_size = config.vocab_size;
   info.type_vocab_size = config.type_vocab_size;
   info.max_positions = config.max_positions;
   using Result = absl::StatusOr<std::unique_ptr<TokenNetwork>>;
-  return CatchTorch(path, [&]() -> Result {
+  return CatchTorch(weights.path(), [&]() -> Result {
     const c10::InferenceMode guard;
     KODISTIL_ASSIGN_OR_RETURN(const auto tensors,
-                              ReadTensors(config, file, path, info.device));
+                              ReadTensors(config, weights, info.device));
     for (const auto& [name, tensor] : tensors)
       info.parameters += tensor.numel();
     return std::make_unique<Transformer>(config, std::move(info), tensors);

@@ -1,5 +1,5 @@
 // ELECTRA and BERT encoders for sequence classification, from a Hugging Face
-// folder (config.json, model.safetensors).
+// folder (config.json and weights).
 
 #ifndef KODISTIL_TEACHER_SERVICE_TRANSFORMER_MODEL_H_
 #define KODISTIL_TEACHER_SERVICE_TRANSFORMER_MODEL_H_
