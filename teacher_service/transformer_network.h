@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "teacher_service/dropout_state.h"
 #include "teacher_service/token_network.h"
 #include "teacher_service/transformer_config.h"
 
@@ -22,16 +23,6 @@ class Tensor;
 }  // namespace at
 
 namespace kodistil {
-
-// Names the random numbers of one training step: the same seed and step give
-// the same masks, whatever was drawn before. Take a fresh one for each call of
-// Logits or TokenStates (for each micro-batch its own `step`).
-struct DropoutState {
-  uint64_t seed = 0;
-  uint64_t step = 0;
-  // Masks drawn so far; the network counts it up.
-  uint64_t draws = 0;
-};
 
 // Not thread-safe. Logits and TokenStates throw as LibTorch does when it fails
 // (out of memory, say): call them under CatchTorch. What they return for a bad
@@ -61,7 +52,8 @@ class TransformerNetwork : public TokenNetwork {
 };
 
 // In what numbers a network for inference computes; its logits are float32.
-// kAuto: float32 on CPU; bfloat16 on a GPU that has it, else float16.
+// kAuto: float32 on CPU; on a GPU float16, or bfloat16 for T5, whose states can
+// exceed float16. 16 bits need a GPU.
 enum class Precision { kAuto, kFloat32, kBfloat16, kFloat16 };
 
 // For inference: weights fused, no autograd, no parameters(). `device` as for
@@ -78,10 +70,10 @@ struct TrainingOptions {
   // Classes, if other than config.json says (0: what it says). Another number
   // needs new_head.
   int64_t num_classes = 0;
-  // For a folder: start from a pretrained encoder. The head for classification
-  // is initialised at random where the file holds none of it, the heads of
-  // pretraining are left out, and an encoder saved without its prefix
-  // ("electra.") is accepted. Otherwise each of these is an error.
+  // For a folder: start from a pretrained encoder. Tensors of the classifier
+  // that the file does not hold, or with another shape, are initialised at
+  // random, the heads of pretraining are left out, and an encoder saved without
+  // its prefix ("electra.") is accepted. Otherwise each of these is an error.
   bool new_head = false;
   uint64_t seed = 0;  // of random initialisation
 
