@@ -6,7 +6,7 @@
 #include "base/status_macros.h"
 #include "teacher_service/torch_device.h"
 #include "teacher_service/torchscript_model.h"
-#include "teacher_service/transformer_model.h"
+#include "teacher_service/transformer_network.h"
 #include "teacher_service/weights.h"
 
 namespace kodistil {
