@@ -1,8 +1,11 @@
 #include "corpus/json_reader.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -48,6 +51,34 @@ std::string Escaped(absl::string_view key) {
 }
 
 }  // namespace
+
+double AsSerdeReads(double value) {
+  if (!std::isfinite(value) || value == 0) return value;
+  char text[40];
+  const auto end = std::to_chars(text, text + sizeof(text), std::abs(value),
+                                 std::chars_format::scientific);
+  const absl::string_view shortest(text, end.ptr - text);
+  const size_t e = shortest.find('e');
+  uint64_t digits = 0;
+  int exponent = 0;
+  for (const char c : shortest.substr(0, e)) {
+    if (c == '.') continue;
+    digits = 10 * digits + (c - '0');
+    ++exponent;
+  }
+  int power = 0;
+  // SimpleAtoi takes the sign.
+  if (!absl::SimpleAtoi(shortest.substr(e + 1), &power)) return value;
+  power -= exponent - 1;
+  constexpr int kLargestPower = 308;
+  if (std::abs(power) > kLargestPower) return value;
+  double ten = 1;
+  if (!absl::SimpleAtod(absl::StrCat("1e", std::abs(power)), &ten))
+    return value;
+  const double read = power < 0 ? static_cast<double>(digits) / ten
+                                : static_cast<double>(digits) * ten;
+  return value < 0 ? -read : read;
+}
 
 std::string ShownJson(const Json& value) {
   constexpr size_t kLongest = 80;

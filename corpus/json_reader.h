@@ -94,6 +94,12 @@ class JsonFile {
   std::unique_ptr<JsonNode::Context> context_;
 };
 
+// What serde_json makes of the shortest text of `value`, which is what files
+// have: without its feature float_roundtrip it divides the digits by a power of
+// ten, which can be off in the last bit (f64_from_parts in its de.rs). Hugging
+// Face's tokenizers read scores so, and ties of sums turn on it.
+double AsSerdeReads(double value);
+
 // `value` in at most some 80 bytes.
 std::string ShownJson(const nlohmann::json& value);
 

@@ -100,7 +100,8 @@ Model ParseUnigram(const JsonNode& node, int* vocab_size) {
       vocab.At(i).Fail("a piece and its score");
       return nullptr;
     }
-    pieces.push_back({value[0].get<std::string>(), value[1].get<double>()});
+    pieces.push_back(
+        {value[0].get<std::string>(), AsSerdeReads(value[1].get<double>())});
   }
   *vocab_size = static_cast<int>(pieces.size());
   return Keep(NewUnigramModel(std::move(pieces), options), node);
