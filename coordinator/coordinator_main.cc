@@ -1,5 +1,4 @@
-// The coordinator: runs a sweep, alone or with stores, teachers and workers
-// elsewhere.
+// The coordinator: runs a sweep, alone or with processes elsewhere.
 
 #include <cstdio>
 #include <string>
@@ -9,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/server.h"
+#include "base/status_macros.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/sweep.h"
@@ -30,6 +30,8 @@ ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
           "Axis: teachers; 'ngram' (trained here) or folders of models");
 ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
           "Load TorchScript teachers (they are code)");
+ABSL_FLAG(std::string, mecab_dicdir, SweepOptions().mecab_dicdir,
+          "MeCab dictionary of teachers with a vocabulary of morphemes");
 ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
           "host:port of teacher servers that run elsewhere");
 ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
@@ -65,16 +67,15 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
   options.dataset = DatasetOptionsFromFlags();
   if (!absl::GetFlag(FLAGS_spec).empty()) {
-    auto spec = kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec));
-    if (!spec.ok()) return spec.status();
-    options.spec = *std::move(spec);
+    KODISTIL_ASSIGN_OR_RETURN(
+        options.spec, kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec)));
   }
-  const absl::Status applied = kodistil::ApplySweepFlags(&options.spec);
-  if (!applied.ok()) return applied;
+  KODISTIL_RETURN_IF_ERROR(kodistil::ApplySweepFlags(&options.spec));
   options.label_only = absl::GetFlag(FLAGS_label_only);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
   options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
+  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
   options.teachers = absl::GetFlag(FLAGS_teachers);
   options.logit_store = absl::GetFlag(FLAGS_logit_store);
   options.listen = absl::GetFlag(FLAGS_listen);
@@ -101,8 +102,7 @@ int main(int argc, char** argv) {
        "Distils a teacher into a grid of small students: labels the dataset, "
        "trains every cell that has no result yet, prints the results table.",
        {"bazel run //coordinator -- --sweep",
-        "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
-        "--student=small,base --temperature=1,2,5"}});
+        "bazel run //coordinator -- --sweep --student=small --loss_rate=0"}});
   if (!absl::GetFlag(FLAGS_explain).empty()) {
     const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
                                          absl::GetFlag(FLAGS_explain));

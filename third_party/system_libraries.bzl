@@ -87,10 +87,10 @@ def _find_with_pkg_config(ctx, name, modules, package):
         linkopts = _ONLY_LINK[name]
     return _library(name, linkopts, copts = flags)
 
-def _find_header_library(ctx, name, header, link, package):
+def _find_header_library(ctx, name, header, libraries, package):
     if not ctx.path(header).exists:
         fail(_MISSING.format(what = "The header " + header, package = package))
-    return _library(name, ["-l" + link] if link else [])
+    return _library(name, ["-l" + library for library in libraries])
 
 def _find_torch(ctx):
     """LIBTORCH_HOME, an unpacked LibTorch, wins over Debian's libtorch-dev."""
@@ -130,12 +130,12 @@ def _system_libraries_impl(ctx):
     build = "package(default_visibility = [\"//visibility:public\"])\n"
     for name, (modules, package) in _PKG_CONFIG.items():
         build += _find_with_pkg_config(ctx, name, modules, package)
-    build += _find_header_library(ctx, "linear", "/usr/include/linear.h", "linear", "liblinear-dev")
-    build += _find_header_library(ctx, "mecab", "/usr/include/mecab.h", "mecab", "libmecab-dev")
+    build += _find_header_library(ctx, "linear", "/usr/include/linear.h", ["linear"], "liblinear-dev")
+    build += _find_header_library(ctx, "mecab", "/usr/include/mecab.h", ["mecab"], "libmecab-dev")
 
     # Not linked: see docs/adr/0013-tokenizers.md.
-    build += _find_header_library(ctx, "sentencepiece_headers", "/usr/include/sentencepiece_processor.h", "", "libsentencepiece-dev")
-    build += _find_header_library(ctx, "sentencepiece_train", "/usr/include/sentencepiece_trainer.h", "sentencepiece_train", "libsentencepiece-dev")
+    build += _find_header_library(ctx, "sentencepiece_headers", "/usr/include/sentencepiece_processor.h", [], "libsentencepiece-dev")
+    build += _find_header_library(ctx, "sentencepiece_train", "/usr/include/sentencepiece_trainer.h", ["sentencepiece_train", "sentencepiece"], "libsentencepiece-dev")
     build += _find_torch(ctx)
     _tool(ctx, "protoc", "protobuf-compiler")
     _tool(ctx, "grpc_cpp_plugin", "protobuf-compiler-grpc")
