@@ -108,7 +108,7 @@ void Use(const Tokenizer& tokenizer) {
 // Loads the target with its file replaced; whether that was refused.
 bool IsRefused(const Target& target, const std::string& folder,
                const std::string& content) {
-  // Without the fsync of WriteFileAtomically, which would take most of the time.
+  // Without the fsync of WriteFileAtomically, which would take most of it.
   std::ofstream(JoinPath(folder, target.file), std::ios::binary) << content;
   const auto loaded = LoadTokenizer(folder, TokenizerOptions());
   if (loaded.ok()) {
