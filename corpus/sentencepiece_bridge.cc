@@ -109,11 +109,15 @@ SentencePieceBridge::SentencePieceBridge(std::unique_ptr<Processor> processor)
 
 SentencePieceBridge::~SentencePieceBridge() = default;
 
+bool SentencePieceBridge::IsAvailable(std::string* error) {
+  *error = GetLibrary().error;
+  return error->empty();
+}
+
 std::unique_ptr<SentencePieceBridge> SentencePieceBridge::Create(
     const std::string& model, std::string* error) {
+  if (!IsAvailable(error)) return nullptr;
   const Library& library = GetLibrary();
-  *error = library.error;
-  if (!error->empty()) return nullptr;
   auto processor = std::make_unique<Processor>();
   const Status status = library.load(processor->memory, model);
   if (!status.ok()) {

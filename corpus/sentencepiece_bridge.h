@@ -14,8 +14,10 @@ namespace kodistil {
 // the library's header declares an absl::string_view of its own.)
 class SentencePieceBridge {
  public:
+  // False with `*error` when the library cannot be loaded.
+  static bool IsAvailable(std::string* error);
   // `model` is a serialized ModelProto, which the library trusts: it must have
-  // been checked before. Null with `*error` when the library is not installed
+  // been checked before. Null with `*error` when the library is not available
   // or refuses the model.
   static std::unique_ptr<SentencePieceBridge> Create(const std::string& model,
                                                      std::string* error);

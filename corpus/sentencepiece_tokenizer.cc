@@ -312,9 +312,13 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> NewSentencePieceTokenizer(
   KODISTIL_RETURN_IF_ERROR(AddSpecialTokens(names, settings, &parts));
   KODISTIL_RETURN_IF_ERROR(SetLayout(names, &parts));
   std::string error;
+  if (!SentencePieceBridge::IsAvailable(&error)) {
+    return absl::FailedPreconditionError(absl::StrCat(source, ": ", error));
+  }
   parts.model = SentencePieceBridge::Create(parsed.Serialize(), &error);
   if (parts.model == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(source, ": ", error));
+    return absl::InvalidArgumentError(
+        absl::StrCat(source, ": SentencePiece says: ", error));
   }
   return std::unique_ptr<Tokenizer>(
       std::make_unique<SentencePieceTokenizer>(std::move(parts)));

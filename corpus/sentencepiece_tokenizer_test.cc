@@ -279,6 +279,15 @@ TEST(SentencePieceTokenizerTest, MissingSpecialTokensAreNamed) {
                HasSubstr("dir/vocab.txt:2: ")));
 }
 
+TEST(SentencePieceTokenizerTest, WhatTheLibraryRefusesIsInvalid) {
+  EXPECT_THAT(
+      NewSentencePieceTokenizer(ModelOf({}), "dir/m.model", "", "",
+                                Of(TokenizerFamily::kXlnet))
+          .status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("dir/m.model: SentencePiece says: no pieces")));
+}
+
 TEST(SentencePieceTokenizerTest, IsThreadSafe) {
   const auto tokenizer = New(FileOf("t5"), Of(TokenizerFamily::kT5));
   const std::vector<std::string> texts = SampleTexts(50);
