@@ -29,6 +29,8 @@ ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
           "Axis: teachers; 'ngram' (trained here) or folders of models");
 ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
           "Load TorchScript teachers (they are code)");
+ABSL_FLAG(std::string, mecab_dicdir, SweepOptions().mecab_dicdir,
+          "MeCab dictionary of teachers with a vocabulary of morphemes");
 ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
           "host:port of teacher servers that run elsewhere");
 ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
@@ -74,6 +76,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
   options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
+  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
   options.teachers = absl::GetFlag(FLAGS_teachers);
   options.logit_store = absl::GetFlag(FLAGS_logit_store);
   options.listen = absl::GetFlag(FLAGS_listen);
@@ -101,8 +104,7 @@ int main(int argc, char** argv) {
        "Distils a teacher into a grid of small students: labels the dataset, "
        "trains every cell that has no result yet, prints the results table.",
        {"bazel run //coordinator -- --sweep",
-        "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
-        "--student=small,base --temperature=1,2,5"}});
+        "bazel run //coordinator -- --sweep --student=small --loss_rate=0"}});
   if (!absl::GetFlag(FLAGS_explain).empty()) {
     const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
                                          absl::GetFlag(FLAGS_explain));

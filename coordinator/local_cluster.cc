@@ -128,6 +128,7 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
         absl::StrCat("--model=", teacher.model),
         absl::StrCat("--allow_torchscript=",
                      teacher.allow_torchscript ? "true" : "false"),
+        absl::StrCat("--mecab_dicdir=", teacher.mecab_dicdir),
         absl::StrCat("--logit_store=", store_address),
         absl::StrCat("--device=", options_.device)};
     KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));

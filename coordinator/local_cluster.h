@@ -37,6 +37,7 @@ struct LocalClusterOptions {
 struct TeacherSource {
   std::string model;  // a folder or a TorchScript file
   bool allow_torchscript = false;
+  std::string mecab_dicdir;  // empty for none
 };
 
 // Not thread-safe: one thread starts, supervises and stops.

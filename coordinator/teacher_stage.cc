@@ -146,10 +146,11 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
     return servers_;
   }
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
-  KODISTIL_ASSIGN_OR_RETURN(
-      servers_, context_.cluster->StartTeachers(
-                    {folder_, context_.options->allow_torchscript}, store,
-                    context_.options->teacher_workers));
+  KODISTIL_ASSIGN_OR_RETURN(servers_,
+                            context_.cluster->StartTeachers(
+                                {folder_, context_.options->allow_torchscript,
+                                 context_.options->mecab_dicdir},
+                                store, context_.options->teacher_workers));
   return servers_;
 }
 

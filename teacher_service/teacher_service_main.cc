@@ -33,6 +33,9 @@ ABSL_FLAG(int, threads, kodistil::TeacherModelOptions().threads,
 ABSL_FLAG(bool, allow_torchscript,
           kodistil::TeacherModelOptions().allow_torchscript,
           "loads TorchScript files, which are code: only what you trust");
+ABSL_FLAG(std::string, mecab_dicdir,
+          kodistil::TeacherModelOptions().mecab_dicdir,
+          "MeCab dictionary, for a WordPiece vocabulary of morphemes");
 ABSL_FLAG(int, max_batch_tokens, 0,
           "rows of a batch times its longest row; 0 for 2048, on a GPU 32768");
 ABSL_FLAG(int, max_batch_rows, kodistil::BatcherOptions().max_batch_rows,
@@ -56,6 +59,7 @@ TeacherModelOptions ModelOptions() {
   options.max_length = absl::GetFlag(FLAGS_max_length);
   options.threads = absl::GetFlag(FLAGS_threads);
   options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
+  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
   return options;
 }
 
@@ -76,8 +80,9 @@ absl::Status Main() {
                              absl::GetFlag(FLAGS_max_batch_tokens)},
                             std::cout);
   }
-  const ServerOptions server_options = {absl::GetFlag(FLAGS_host),
-                                        absl::GetFlag(FLAGS_port)};
+  ServerOptions server_options;
+  server_options.host = absl::GetFlag(FLAGS_host);
+  server_options.port = absl::GetFlag(FLAGS_port);
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(ModelOptions()));
   const TeacherInfo& info = model->info();
