@@ -5,9 +5,11 @@
 #define KODISTIL_ARTIFACTS_ARTIFACT_SERVICE_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_store.h"
+#include "artifacts/checkpoint_store.h"
 #include "kodistil/v1/artifact.grpc.pb.h"
 
 namespace kodistil {
@@ -18,12 +20,14 @@ struct ArtifactServiceOptions {
   uint64_t max_artifact_bytes = uint64_t{1} << 30;
 };
 
-// Thread-safe. Borrows the store, which must outlive it.
+// Thread-safe. Borrows the stores, which must outlive it; without `checkpoints`
+// it takes none.
 class ArtifactServiceImpl final : public v1::ArtifactService::Service {
  public:
   explicit ArtifactServiceImpl(const ArtifactStore* store,
-                               const ArtifactServiceOptions& options = {})
-      : store_(*store), options_(options) {}
+                               const ArtifactServiceOptions& options = {},
+                               CheckpointStore* checkpoints = nullptr)
+      : store_(*store), options_(options), checkpoints_(checkpoints) {}
 
   grpc::Status Get(
       grpc::ServerContext* context, const v1::GetArtifactRequest* request,
@@ -33,8 +37,12 @@ class ArtifactServiceImpl final : public v1::ArtifactService::Service {
                    v1::PutArtifactResponse* response) override;
 
  private:
+  // An artifact or a checkpoint.
+  absl::StatusOr<MappedFile> Find(const std::string& digest) const;
+
   const ArtifactStore& store_;
   const ArtifactServiceOptions options_;
+  CheckpointStore* const checkpoints_;
 };
 
 // Bytes of content in a message, below gRPC's default limits everywhere.

@@ -134,7 +134,7 @@ TEST_F(CoordinatorServiceTest, HeartbeatOfALostLeaseSaysStop) {
   v1::HeartbeatResponse response;
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_TRUE(response.go_on());
-  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "gone"));
+  ASSERT_OK(ledger_->ReleaseWorker("w", {"gone"}));
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_FALSE(response.go_on());
 }

@@ -7,7 +7,7 @@
 #include "base/grpc_bridge.h"
 #include "base/server.h"
 #include "base/status_macros.h"
-#include "coordinator/coordinator_service.h"
+#include "coordinator/explain_trial.h"
 #include "coordinator/ledger.h"
 #include "kodistil/v1/coordinator.grpc.pb.h"
 
@@ -53,7 +53,7 @@ absl::StatusOr<std::vector<std::string>> Explain(const std::string& work_dir,
       const std::unique_ptr<Ledger> ledger,
       Ledger::Open(JoinPath(work_dir, "ledger"), {}, absl::Now()));
   KODISTIL_ASSIGN_OR_RETURN(const v1::Trial trial, ledger->Find(trial_id));
-  std::vector<std::string> lines = ExplainTrial(trial);
+  std::vector<std::string> lines = ExplainTrial(trial, nullptr);
   lines.push_back("No coordinator works in this folder now.");
   return lines;
 }

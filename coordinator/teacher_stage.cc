@@ -168,8 +168,8 @@ bool TeacherStage::OtherTexts() const {
 }
 
 void TeacherStage::KeepAlive() {
-  const absl::Status status = context_.cluster->Supervise(
-      [](const std::string&, const std::string&) { return false; });
+  const absl::Status status =
+      context_.cluster->Supervise([](const auto&...) { return false; });
   LOG_IF(WARNING, !status.ok()) << status.message();
 }
 
@@ -291,8 +291,8 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
       [&](int64_t done) {
         line.Update(absl::StrCat(
             "labels: ", ProgressText(done, total, absl::Now() - start)));
-        supervised = context_.cluster->Supervise(
-            [](const std::string&, const std::string&) { return false; });
+        supervised =
+            context_.cluster->Supervise([](const auto&...) { return false; });
         return supervised.ok() && !context_.stopped();
       });
   KODISTIL_RETURN_IF_ERROR(supervised);
