@@ -1,14 +1,13 @@
-// The coordinator: runs a sweep, alone or with stores, teachers and workers
-// elsewhere.
+// The coordinator: runs a sweep, alone or with parts that run elsewhere.
 
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/server.h"
+#include "base/status_macros.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/sweep.h"
@@ -41,6 +40,8 @@ ABSL_FLAG(std::string, advertise, SweepOptions().advertise,
 ABSL_FLAG(int, workers, SweepOptions().workers,
           "Local worker processes; -1 for one per core");
 ABSL_FLAG(int, threads, SweepOptions().threads, "Threads of one worker");
+ABSL_FLAG(int, pack, SweepOptions().pack,
+          "Cells that a worker trains together, at most; 0: one a thread");
 ABSL_FLAG(int, teacher_workers, SweepOptions().teacher_workers,
           "Local teacher servers");
 ABSL_FLAG(std::string, device, SweepOptions().device,
@@ -65,12 +66,10 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
   options.dataset = DatasetOptionsFromFlags();
   if (!absl::GetFlag(FLAGS_spec).empty()) {
-    auto spec = kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec));
-    if (!spec.ok()) return spec.status();
-    options.spec = *std::move(spec);
+    KODISTIL_ASSIGN_OR_RETURN(
+        options.spec, kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec)));
   }
-  const absl::Status applied = kodistil::ApplySweepFlags(&options.spec);
-  if (!applied.ok()) return applied;
+  KODISTIL_RETURN_IF_ERROR(kodistil::ApplySweepFlags(&options.spec));
   options.label_only = absl::GetFlag(FLAGS_label_only);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
@@ -81,6 +80,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.advertise = absl::GetFlag(FLAGS_advertise);
   options.workers = absl::GetFlag(FLAGS_workers);
   options.threads = absl::GetFlag(FLAGS_threads);
+  options.pack = absl::GetFlag(FLAGS_pack);
   options.teacher_workers = absl::GetFlag(FLAGS_teacher_workers);
   options.device = absl::GetFlag(FLAGS_device);
   options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);

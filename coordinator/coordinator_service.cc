@@ -2,7 +2,7 @@
 
 #include <glog/logging.h>
 
-#include <optional>
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +17,8 @@ namespace {
 
 // Watchers get at most one message in so long.
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(100);
+// Of one lease, whatever a worker asks for.
+constexpr uint32_t kMostTrials = 1024;
 
 // The answer of a call that is over already.
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
@@ -24,6 +26,24 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;
+}
+
+void SetTrials(const std::vector<v1::Trial>& trials,
+               v1::LeaseTrialResponse* response) {
+  response->set_kind(v1::LeaseTrialResponse::KIND_TRIAL);
+  const auto set = [](const v1::Trial& from, auto* to) {
+    to->set_trial_id(from.trial_id());
+    to->set_attempt(from.attempts());
+    *to->mutable_config() = from.config();
+    *to->mutable_inputs() = from.inputs();
+    if (from.has_checkpoint()) *to->mutable_checkpoint() = from.checkpoint();
+    VLOG(1) << "trial " << from.trial_id().substr(0, 12) << " attempt "
+            << from.attempts() << " leased to " << from.worker_id();
+  };
+  set(trials.front(), response);
+  for (size_t i = 1; i < trials.size(); ++i) {
+    set(trials[i], response->add_further());
+  }
 }
 
 }  // namespace
@@ -67,6 +87,14 @@ absl::Status CoordinatorServiceImpl::CheckWorker(const std::string& worker_id) {
   return absl::OkStatus();
 }
 
+int CoordinatorServiceImpl::Workers() {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time since = absl::Now() - options_.lease;
+  int heard = 0;
+  for (const auto& [worker, last] : workers_) heard += last > since;
+  return std::max(heard, options_.expected_workers);
+}
+
 grpc::Status CoordinatorServiceImpl::Register(
     grpc::ServerContext* context, const v1::RegisterRequest* request,
     v1::RegisterResponse* response) {
@@ -101,19 +129,14 @@ absl::Status CoordinatorServiceImpl::Lease(const v1::LeaseTrialRequest& request,
                          ? v1::LeaseTrialResponse::KIND_FINISHED
                          : v1::LeaseTrialResponse::KIND_WAIT);
   if (phase != Phase::kLeasing) return absl::OkStatus();
-  KODISTIL_ASSIGN_OR_RETURN(const std::optional<v1::Trial> trial,
-                            ledger_.Lease(request.worker_id(), absl::Now()));
-  if (!trial.has_value()) return absl::OkStatus();
-  response->set_kind(v1::LeaseTrialResponse::KIND_TRIAL);
-  response->set_trial_id(trial->trial_id());
-  response->set_attempt(trial->attempts());
-  *response->mutable_config() = trial->config();
-  *response->mutable_inputs() = trial->inputs();
-  if (trial->has_checkpoint()) {
-    *response->mutable_checkpoint() = trial->checkpoint();
-  }
-  VLOG(1) << "trial " << trial->trial_id().substr(0, 12) << " attempt "
-          << trial->attempts() << " leased to " << request.worker_id();
+  LeaseLimits limits;
+  limits.most = std::min<uint32_t>(request.most_trials(), kMostTrials);
+  if (options_.pack > 0) limits.most = std::min(limits.most, options_.pack);
+  limits.workers = Workers();
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::vector<v1::Trial> leased,
+      ledger_.Lease(request.worker_id(), absl::Now(), limits));
+  if (!leased.empty()) SetTrials(leased, response);
   return absl::OkStatus();
 }
 

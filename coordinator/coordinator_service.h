@@ -22,6 +22,11 @@ struct CoordinatorServiceOptions {
   absl::Duration heartbeat = absl::Seconds(10);
   // What a worker that finds nothing to do waits.
   absl::Duration retry_after = absl::Milliseconds(500);
+  // Trials that one lease gives at most; 0 for as many as the worker asks for.
+  int pack = 0;
+  // Workers that will come, besides those that have: nothing of theirs is given
+  // away in packs.
+  int expected_workers = 0;
 };
 
 // What workers call all the time is answered by callbacks, so that no thread
@@ -96,6 +101,8 @@ class CoordinatorServiceImpl final : public CoordinatorServiceBase {
   // False for a checkpoint that was not uploaded.
   template <typename Request>
   bool KeepsCheckpoint(const Request& request) const;
+  // Workers that were heard within a lease, or are expected.
+  int Workers();
   absl::Status CheckResult(const v1::CompleteRequest& request) const;
 
   const CoordinatorServiceOptions options_;

@@ -1,12 +1,14 @@
 #include "coordinator/ledger.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "coordinator/packing.h"
 
 namespace kodistil {
 namespace {
@@ -173,6 +175,7 @@ absl::Status Ledger::SubmitTrial(const Trial& wanted, Submitted* submitted) {
   entry.position = static_cast<int>(order_.size());
   order_.push_back(&entry);
   ++counts_.total;
+  entry.pack_key = PackKey(wanted);
   if (entry.trial == nullptr) {
     Trial trial = wanted;
     trial.set_state(Trial::STATE_PENDING);
@@ -218,30 +221,57 @@ absl::StatusOr<Ledger::Submitted> Ledger::Submit(
   return submitted;
 }
 
-absl::StatusOr<std::optional<Trial>> Ledger::Lease(const std::string& worker,
-                                                   absl::Time now) {
-  Trial leased;
-  bool again;
+std::vector<Ledger::Entry*> Ledger::ChoosePack(
+    const LeaseLimits& limits) const {
+  std::vector<Entry*> chosen;
+  if (pending_.empty()) return chosen;
+  Entry* const first = order_[*pending_.begin()];
+  chosen.push_back(first);
+  if (first->pack_key.empty() || first->trial->lost() > 0) return chosen;
+  const size_t part = pending_.size() / std::max(1, limits.workers);
+  const size_t most = std::min<size_t>(std::max(1, limits.most), part);
+  for (auto it = std::next(pending_.begin());
+       it != pending_.end() && chosen.size() < most; ++it) {
+    Entry* const entry = order_[*it];
+    if (entry->pack_key == first->pack_key && entry->trial->lost() == 0) {
+      chosen.push_back(entry);
+    }
+  }
+  return chosen;
+}
+
+Trial Ledger::NextAttempt(const Entry& entry, const std::string& worker,
+                          absl::Time now) const {
+  Trial trial = *entry.trial;
+  // Each start since `attempts` was given may have given one number more that
+  // the disk has forgotten.
+  trial.set_attempts(trial.attempts() + (start_ - trial.start()) + 1);
+  trial.set_start(start_);
+  trial.set_leases(trial.leases() + 1);
+  trial.set_state(Trial::STATE_RUNNING);
+  trial.set_worker_id(worker);
+  BeginAttempt(now, &trial);
+  return trial;
+}
+
+absl::StatusOr<std::vector<Trial>> Ledger::Lease(const std::string& worker,
+                                                 absl::Time now,
+                                                 const LeaseLimits& limits) {
+  std::vector<Trial> leased;
+  bool again = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (pending_.empty()) return std::optional<Trial>();
-    Entry* const entry = order_[*pending_.begin()];
-    leased = *entry->trial;
-    // Each start since `attempts` was given may have given one number more that
-    // the disk has forgotten.
-    leased.set_attempts(leased.attempts() + (start_ - leased.start()) + 1);
-    leased.set_start(start_);
-    leased.set_leases(leased.leases() + 1);
-    leased.set_state(Trial::STATE_RUNNING);
-    leased.set_worker_id(worker);
-    BeginAttempt(now, &leased);
-    again = std::exchange(entry->leased, true);
-    entry->lease_end = now + options_.lease;
-    KODISTIL_RETURN_IF_ERROR(Store(entry, leased));
+    for (Entry* const entry : ChoosePack(limits)) {
+      leased.push_back(NextAttempt(*entry, worker, now));
+      again = again || entry->leased;
+      entry->leased = true;
+      entry->lease_end = now + options_.lease;
+      KODISTIL_RETURN_IF_ERROR(Store(entry, leased.back()));
+    }
   }
-  // One at most: from the second one on the disk must know of it first.
+  // The disk may not know of a trial's first lease, but of each further one.
   if (again) KODISTIL_RETURN_IF_ERROR(log_->Sync());
-  return std::optional<Trial>(std::move(leased));
+  return leased;
 }
 
 absl::StatusOr<Ledger::Entry*> Ledger::FindRunning(const std::string& id,

@@ -6,7 +6,6 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,23 +17,10 @@
 #include "absl/time/time.h"
 #include "coordinator/attempt_history.h"
 #include "coordinator/ledger_log.h"
+#include "coordinator/ledger_options.h"
 #include "kodistil/v1/coordinator.pb.h"
 
 namespace kodistil {
-
-struct LedgerOptions {
-  // A lease that is not renewed for so long is lost.
-  absl::Duration lease = absl::Seconds(30);
-  // Attempts that the worker itself reported as failed, until FAILED.
-  int max_failures = 3;
-  // Attempts lost with their worker, none of which came further than those
-  // before, until FAILED.
-  int max_lost = 5;
-  // Of RocksDB; null but in tests.
-  rocksdb::Env* env = nullptr;
-
-  absl::Status Validate() const;
-};
 
 // Thread-safe. What ends an attempt is on disk (synced) before a call returns;
 // calls under way at the same time share one sync. A lease is written, but not
@@ -59,11 +45,13 @@ class Ledger {
   // become PENDING with their counts at 0, and all take the new inputs.
   absl::StatusOr<Submitted> Submit(const std::vector<v1::Trial>& trials);
 
-  // The next pending trial, now RUNNING with a new attempt number, which no
-  // earlier lease of it had, whatever the disk has forgotten; nullopt when none
-  // is pending.
-  absl::StatusOr<std::optional<v1::Trial>> Lease(const std::string& worker,
-                                                 absl::Time now);
+  // The next pending trial, and others that fit together with it (packing.h),
+  // now RUNNING with a new attempt number, which no earlier lease of them had,
+  // whatever the disk has forgotten; empty when none is pending. A trial whose
+  // last attempt was lost comes alone: it may be what killed the worker.
+  absl::StatusOr<std::vector<v1::Trial>> Lease(
+      const std::string& worker, absl::Time now,
+      const LeaseLimits& limits = LeaseLimits());
 
   // Renews the lease and keeps the progress. ABORTED when `attempt` is not the
   // running one, NOT_FOUND for an unknown trial.
@@ -145,6 +133,7 @@ class Ledger {
     absl::Time lease_end;  // while RUNNING
     bool leased = false;   // since this ledger was opened
     int position = -1;     // in order_, if it is there
+    std::string pack_key;  // of packing.h
     uint64_t changed = 0;  // version
   };
 
@@ -155,6 +144,13 @@ class Ledger {
   // Before the first lease: the number of this start, durable by the next sync.
   absl::Status BeginStart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SubmitTrial(const v1::Trial& wanted, Submitted* submitted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What one lease takes.
+  std::vector<Entry*> ChoosePack(const LeaseLimits& limits) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The next attempt at the trial.
+  v1::Trial NextAttempt(const Entry& entry, const std::string& worker,
+                        absl::Time now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // In memory alone.
   void Set(Entry* entry, v1::Trial trial) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,7 +1,9 @@
 #include "coordinator/ledger.h"
 
 #include <atomic>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
@@ -39,8 +41,8 @@ class LedgerTest : public ::testing::Test {
   Trial Lease(const std::string& worker = "w") {
     auto leased = ledger_->Lease(worker, now_);
     EXPECT_OK(leased);
-    EXPECT_TRUE(leased->has_value());
-    return **leased;
+    EXPECT_EQ(leased->size(), 1u);
+    return leased->front();
   }
 
   static v1::CompleteRequest CompleteOf(const Trial& trial, int correct) {
@@ -78,7 +80,7 @@ TEST_F(LedgerTest, LeasesInTheOrderSubmitted) {
   EXPECT_EQ(Lease().trial_id(), "b");
   EXPECT_EQ(Lease().trial_id(), "a");
   ASSERT_OK_AND_ASSIGN(const auto none, ledger_->Lease("w", now_));
-  EXPECT_FALSE(none.has_value());
+  EXPECT_THAT(none, ::testing::IsEmpty());
 }
 
 TEST_F(LedgerTest, ResultIsCommittedOnceAndSurvives) {
@@ -199,6 +201,89 @@ TEST_F(LedgerTest, FiveLostWorkersEndATrial) {
   EXPECT_EQ(ledger_->Find("a")->lost(), 5u);
 }
 
+// Pending trials of a grid: `pairs` of temperatures of each shape.
+std::vector<Trial> Grid(const std::vector<uint32_t>& hidden, int pairs) {
+  std::vector<Trial> trials;
+  for (int pair = 0; pair < pairs; ++pair) {
+    for (const uint32_t dim : hidden) {
+      trials.emplace_back();
+      trials.back().set_trial_id(absl::StrCat("h", dim, "t", pair));
+      v1::StudentConfig& config = *trials.back().mutable_config();
+      config.set_engine("fast");
+      config.set_hidden_dim(dim);
+      config.set_temperature(pair + 1);
+    }
+  }
+  return trials;
+}
+
+std::vector<std::string> IdsOf(
+    const absl::StatusOr<std::vector<Trial>>& trials) {
+  std::vector<std::string> ids;
+  EXPECT_OK(trials);
+  for (const Trial& trial : *trials) ids.push_back(trial.trial_id());
+  return ids;
+}
+
+TEST_F(LedgerTest, PackTakesTrialsThatFitWithTheFirst) {
+  ASSERT_OK(ledger_->Submit(Grid({16, 64}, 3)));
+  const LeaseLimits two = {/*most=*/2, /*workers=*/1};
+  const auto leased = ledger_->Lease("w", now_, two);
+  EXPECT_EQ(IdsOf(leased), std::vector<std::string>({"h16t0", "h16t1"}));
+  for (const Trial& trial : *leased) {
+    EXPECT_EQ(trial.state(), Trial::STATE_RUNNING);
+    EXPECT_EQ(trial.attempts(), 1u);
+    EXPECT_EQ(trial.worker_id(), "w");
+  }
+  const LeaseLimits many = {/*most=*/9, /*workers=*/1};
+  EXPECT_EQ(IdsOf(ledger_->Lease("w", now_, many)),
+            std::vector<std::string>({"h64t0", "h64t1", "h64t2"}));
+  EXPECT_EQ(IdsOf(ledger_->Lease("w", now_, many)),
+            std::vector<std::string>({"h16t2"}));
+  EXPECT_TRUE(IdsOf(ledger_->Lease("w", now_, many)).empty());
+}
+
+TEST_F(LedgerTest, TrialsOfAPackEndEachOnItsOwn) {
+  ASSERT_OK(ledger_->Submit(Grid({16}, 3)));
+  const auto leased = *ledger_->Lease("w", now_, {/*most=*/3, /*workers=*/1});
+  ASSERT_EQ(leased.size(), 3u);
+  now_ += options_.lease / 2;
+  ASSERT_OK(ledger_->Heartbeat(HeartbeatOf(leased[0]), now_));
+  ASSERT_OK(ledger_->Complete(CompleteOf(leased[1], 1)));
+  now_ += options_.lease / 2;
+  ASSERT_OK_AND_ASSIGN(const auto expired, ledger_->ExpireLeases(now_));
+  EXPECT_EQ(expired.size(), 1u);
+  EXPECT_EQ(ledger_->Find("h16t0")->state(), Trial::STATE_RUNNING);
+  EXPECT_EQ(ledger_->Find("h16t1")->state(), Trial::STATE_DONE);
+  EXPECT_EQ(ledger_->Find("h16t2")->state(), Trial::STATE_PENDING);
+}
+
+TEST_F(LedgerTest, PackLeavesOtherWorkersTheirPart) {
+  ASSERT_OK(ledger_->Submit(Grid({16}, 7)));
+  std::vector<size_t> sizes;
+  for (int i = 0; i < 6; ++i) {
+    sizes.push_back(
+        IdsOf(ledger_->Lease("w", now_, {/*most=*/9, /*workers=*/3})).size());
+  }
+  // Of 7, 5, 4, 3, 2 and 1 pending trials.
+  EXPECT_THAT(sizes, ::testing::ElementsAre(2, 1, 1, 1, 1, 1));
+}
+
+TEST_F(LedgerTest, TrialThatWasLostIsLeasedAlone) {
+  ASSERT_OK(ledger_->Submit(Grid({16}, 3)));
+  const LeaseLimits limits = {/*most=*/3, /*workers=*/1};
+  ASSERT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 3u);
+  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "killed"));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 1u);
+  }
+  // Not so when the coordinator was at fault.
+  ASSERT_OK(ledger_->Submit(Grid({64}, 2)));
+  ASSERT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 2u);
+  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/false, "restarted"));
+  EXPECT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 2u);
+}
+
 TEST_F(LedgerTest, RunningTrialKeepsItsAttemptAcrossARestart) {
   Submit({"a"});
   const Trial trial = Lease();
@@ -240,7 +325,7 @@ TEST_F(LedgerTest, CancelledTrialIsNotLeased) {
   Submit({"a"});
   ASSERT_OK(ledger_->Cancel("a"));
   ASSERT_OK_AND_ASSIGN(const auto none, ledger_->Lease("w", now_));
-  EXPECT_FALSE(none.has_value());
+  EXPECT_THAT(none, ::testing::IsEmpty());
   EXPECT_TRUE(ledger_->Finished());
 }
 

@@ -150,6 +150,7 @@ absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
         absl::StrCat("--coordinator=", coordinator),
         absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")),
         absl::StrCat("--threads=", threads),
+        absl::StrCat("--pack=", options_.pack),
         absl::StrCat("--device=", options_.device),
         absl::StrCat("--name=", name)};
     member->process_options.environment = {{"OMP_NUM_THREADS", threads},

@@ -24,6 +24,8 @@ struct LocalClusterOptions {
   std::string advertised_host = "127.0.0.1";
   // Threads of one worker.
   int threads = 1;
+  // Trials that a worker trains at once; 0 for its own choice.
+  int pack = 0;
   // "cpu", "auto" or "cuda:N", for teachers and workers.
   std::string device = "cpu";
   // How long a server may take until it listens.

@@ -81,6 +81,10 @@ std::string ModelText(const StudentConfig& config) {
   return absl::StrCat(name, " ", config.loss_option());
 }
 
+std::string OptimizerOf(const StudentConfig& config) {
+  return config.optimizer().empty() ? "adam" : config.optimizer();
+}
+
 // Axes that are not columns of their own and differ between the trials of the
 // sweep, so that no two rows look the same.
 std::string OtherAxes(const StudentConfig& config,
@@ -108,6 +112,12 @@ std::string OtherAxes(const StudentConfig& config,
     add("batch", config.batch_size());
   }
   if (differs([](const C& c) { return c.lr(); })) add("lr", config.lr());
+  if (differs([](const C& c) { return c.optimizer(); })) {
+    add("optimizer", OptimizerOf(config));
+  }
+  if (differs([](const C& c) { return c.weight_decay(); })) {
+    add("weight_decay", config.weight_decay());
+  }
   if (differs([](const C& c) { return c.dropout(); })) {
     add("dropout", config.dropout());
   }
@@ -185,6 +195,7 @@ Json ConfigJson(const StudentConfig& config) {
         json[field->name()] = reflection->GetString(config, field);
     }
   }
+  json["optimizer"] = OptimizerOf(config);
   return json;
 }
 

@@ -172,6 +172,7 @@ absl::Status Sweep::Open() {
   cluster.host = host_;
   cluster.advertised_host = advertised_;
   cluster.threads = options_.threads;
+  cluster.pack = options_.pack;
   cluster.device = options_.device;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;
@@ -347,6 +348,9 @@ absl::Status Sweep::TrainStudents() {
   CoordinatorServiceOptions service_options;
   service_options.lease = options_.lease;
   service_options.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
+  const int local_workers = std::min<int>(options_.workers, trials_.size());
+  service_options.pack = options_.pack;
+  service_options.expected_workers = local_workers;
   CoordinatorServiceImpl service(service_options, ledger_.get(),
                                  artifacts_.get(), checkpoints_.get());
   ArtifactServiceImpl artifact_service(artifacts_.get(), {},
@@ -371,7 +375,7 @@ absl::Status Sweep::TrainStudents() {
   KODISTIL_RETURN_IF_ERROR(cluster_->StartWorkers(
       absl::StrCat(host_ == "0.0.0.0" ? "127.0.0.1" : host_, ":",
                    server->port()),
-      std::min<int>(options_.workers, trials_.size())));
+      local_workers));
   SweepProgress progress(ledger_->Trials());
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;

@@ -39,6 +39,9 @@ struct SweepOptions {
   int workers = -1;
   // Threads of one worker.
   int threads = 1;
+  // Cells that one worker trains together over the same batches, at most; 0
+  // for one a thread.
+  int pack = 0;
   // Local teacher servers.
   int teacher_workers = 1;
   // "cpu", "auto" or "cuda:N".

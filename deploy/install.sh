@@ -11,7 +11,7 @@ readonly PACKAGES=(
   libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
   libopenblas-pthread-dev libopenblas0-pthread libprotobuf-dev librocksdb-dev
-  libssl-dev libtorch-dev
+  libdnnl-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Presubmit and tests.
   clang clang-format clang-tidy procps python3 shellcheck
@@ -24,6 +24,7 @@ readonly MODULES=(
 )
 
 readonly HEADERS=(
+  /usr/include/dnnl.hpp
   /usr/include/gflags/gflags.h
   /usr/include/linear.h
   /usr/include/torch/csrc/api/include/torch/torch.h

@@ -130,6 +130,7 @@ def _system_libraries_impl(ctx):
     for name, (modules, package) in _PKG_CONFIG.items():
         build += _find_with_pkg_config(ctx, name, modules, package)
     build += _find_header_library(ctx, "linear", "/usr/include/linear.h", "linear", "liblinear-dev")
+    build += _find_header_library(ctx, "dnnl", "/usr/include/dnnl.hpp", "dnnl", "libdnnl-dev")
     build += _find_torch(ctx)
     _tool(ctx, "protoc", "protobuf-compiler")
     _tool(ctx, "grpc_cpp_plugin", "protobuf-compiler-grpc")
