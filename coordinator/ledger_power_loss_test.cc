@@ -89,6 +89,11 @@ class World {
     int lease = 0;  // identifies it, whatever its number
   };
 
+  struct Given {
+    int count = 0;  // leases that the disk may know of
+    std::set<uint32_t> numbers;
+  };
+
   // The ledger's answer means nothing but that its power is off.
   static bool IsOff(const absl::Status& status) {
     return !status.ok() && !absl::IsAborted(status);
@@ -117,16 +122,16 @@ class World {
 
   absl::Status Lease(Ledger* ledger, Outcome* outcome) {
     const int lease = ++leases_;
-    const auto trial = ledger->Lease(absl::StrCat("w", lease), now_);
-    if (!trial.ok()) return trial.status();
+    const auto leased = ledger->Lease(absl::StrCat("w", lease), now_);
+    if (!leased.ok()) return leased.status();
     // When all are taken, something else has to happen first.
-    if (!trial->has_value()) return LogStatus(ledger);
+    if (leased->empty()) return LogStatus(ledger);
+    const v1::Trial& trial = leased->front();
     ++outcome->leases;
-    ++given_[(*trial)->trial_id()].count;
-    outcome->given_twice += !given_[(*trial)->trial_id()]
-                                 .numbers.insert((*trial)->attempts())
-                                 .second;
-    holders_.push_back({(*trial)->trial_id(), (*trial)->attempts(), lease});
+    Given& given = given_[trial.trial_id()];
+    ++given.count;
+    outcome->given_twice += !given.numbers.insert(trial.attempts()).second;
+    holders_.push_back({trial.trial_id(), trial.attempts(), lease});
     return absl::OkStatus();
   }
 
@@ -180,11 +185,6 @@ class World {
                        static_cast<int>(trial.result().correct()) != it->second;
     }
   }
-
-  struct Given {
-    int count = 0;  // leases that the disk may know of
-    std::set<uint32_t> numbers;
-  };
 
   Pcg32 random_;
   const bool forgetful_;

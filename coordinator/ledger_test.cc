@@ -273,7 +273,7 @@ TEST_F(LedgerTest, TrialThatWasLostIsLeasedAlone) {
   ASSERT_OK(ledger_->Submit(Grid({16}, 3)));
   const LeaseLimits limits = {/*most=*/3, /*workers=*/1};
   ASSERT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 3u);
-  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "killed"));
+  ASSERT_OK(ledger_->ReleaseWorker("w", {"killed"}));
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 1u);
   }
@@ -487,8 +487,8 @@ TEST_F(LedgerTest, ManyAtOnceAreCommittedOnceEach) {
       for (;;) {
         const auto leased = ledger_->Lease(absl::StrCat("w", i), now_);
         ASSERT_OK(leased);
-        if (!leased->has_value()) return;
-        ASSERT_OK(ledger_->Complete(CompleteOf(**leased, i)));
+        if (leased->empty()) return;
+        ASSERT_OK(ledger_->Complete(CompleteOf(leased->front(), i)));
         ++committed;
       }
     });
