@@ -1,5 +1,4 @@
-// The coordinator: runs a sweep, alone or with stores, teachers and workers
-// elsewhere.
+// The coordinator: runs a sweep, alone or with processes elsewhere.
 
 #include <cstdio>
 #include <string>
@@ -8,7 +7,9 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/server.h"
+#include "base/status_macros.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/sweep.h"
@@ -57,6 +58,7 @@ ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
           "How often workers report");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_DATASET_FLAGS();
+KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 
 namespace {
@@ -65,12 +67,10 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
   options.dataset = DatasetOptionsFromFlags();
   if (!absl::GetFlag(FLAGS_spec).empty()) {
-    auto spec = kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec));
-    if (!spec.ok()) return spec.status();
-    options.spec = *std::move(spec);
+    KODISTIL_ASSIGN_OR_RETURN(
+        options.spec, kodistil::ReadSpecFile(absl::GetFlag(FLAGS_spec)));
   }
-  const absl::Status applied = kodistil::ApplySweepFlags(&options.spec);
-  if (!applied.ok()) return applied;
+  KODISTIL_RETURN_IF_ERROR(kodistil::ApplySweepFlags(&options.spec));
   options.label_only = absl::GetFlag(FLAGS_label_only);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
@@ -88,6 +88,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.max_failed = absl::GetFlag(FLAGS_max_failed);
   options.lease = absl::GetFlag(FLAGS_lease);
   options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
+  DrainFromFlags(&options.drain_grace, &options.drain_limit);
   return options;
 }
 
@@ -101,8 +102,7 @@ int main(int argc, char** argv) {
        "Distils a teacher into a grid of small students: labels the dataset, "
        "trains every cell that has no result yet, prints the results table.",
        {"bazel run //coordinator -- --sweep",
-        "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR "
-        "--student=small,base --temperature=1,2,5"}});
+        "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR"}});
   if (!absl::GetFlag(FLAGS_explain).empty()) {
     const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
                                          absl::GetFlag(FLAGS_explain));

@@ -39,6 +39,8 @@ absl::Status CoordinatorServiceImpl::CheckWorker(const std::string& worker_id) {
 grpc::Status CoordinatorServiceImpl::Register(
     grpc::ServerContext* context, const v1::RegisterRequest* request,
     v1::RegisterResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   if (request->worker().empty()) {
     return ToGrpcStatus(absl::InvalidArgumentError("worker: is empty"));
   }
@@ -57,6 +59,8 @@ grpc::Status CoordinatorServiceImpl::Register(
 grpc::Status CoordinatorServiceImpl::LeaseTrial(
     grpc::ServerContext* context, const v1::LeaseTrialRequest* request,
     v1::LeaseTrialResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const absl::Status known = CheckWorker(request->worker_id());
   if (!known.ok()) return ToGrpcStatus(known);
   Phase phase;
@@ -86,6 +90,8 @@ grpc::Status CoordinatorServiceImpl::LeaseTrial(
 grpc::Status CoordinatorServiceImpl::Heartbeat(
     grpc::ServerContext* context, const v1::HeartbeatRequest* request,
     v1::HeartbeatResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const absl::Status known = CheckWorker(request->worker_id());
   if (!known.ok()) return ToGrpcStatus(known);
   const absl::Status status = ledger_.Heartbeat(*request, absl::Now());
@@ -121,6 +127,8 @@ absl::Status CoordinatorServiceImpl::CheckResult(
 grpc::Status CoordinatorServiceImpl::Complete(
     grpc::ServerContext* context, const v1::CompleteRequest* request,
     v1::CompleteResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   absl::Status status = CheckResult(*request);
   if (status.ok()) status = ledger_.Complete(*request);
   if (status.ok()) {
@@ -134,6 +142,8 @@ grpc::Status CoordinatorServiceImpl::Complete(
 grpc::Status CoordinatorServiceImpl::Fail(grpc::ServerContext* context,
                                           const v1::FailRequest* request,
                                           v1::FailResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const absl::Status status = ledger_.Fail(*request);
   if (status.ok()) {
     LOG(WARNING) << "trial " << request->trial_id().substr(0, 12) << " attempt "
@@ -146,6 +156,8 @@ grpc::Status CoordinatorServiceImpl::Fail(grpc::ServerContext* context,
 grpc::Status CoordinatorServiceImpl::SubmitSweep(
     grpc::ServerContext* context, const v1::SubmitSweepRequest* request,
     v1::SubmitSweepResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const auto submitted =
       ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());
@@ -157,6 +169,8 @@ grpc::Status CoordinatorServiceImpl::SubmitSweep(
 grpc::Status CoordinatorServiceImpl::WatchSweep(
     grpc::ServerContext* context, const v1::WatchSweepRequest* request,
     grpc::ServerWriter<v1::WatchSweepResponse>* writer) {
+  const auto place = watches_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   uint64_t seen = 0;
   while (!context->IsCancelled()) {
     {
@@ -182,6 +196,8 @@ grpc::Status CoordinatorServiceImpl::WatchSweep(
 grpc::Status CoordinatorServiceImpl::ListTrials(
     grpc::ServerContext* context, const v1::ListTrialsRequest* request,
     v1::ListTrialsResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   for (v1::Trial& trial : ledger_.Trials()) {
     *response->add_trials() = std::move(trial);
   }
@@ -191,6 +207,8 @@ grpc::Status CoordinatorServiceImpl::ListTrials(
 grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
                                              const v1::ExplainRequest* request,
                                              v1::ExplainResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const auto trial = ledger_.Find(request->trial_id());
   if (!trial.ok()) return ToGrpcStatus(trial.status());
   *response->mutable_trial() = *trial;
@@ -203,6 +221,8 @@ grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
 grpc::Status CoordinatorServiceImpl::Cancel(grpc::ServerContext* context,
                                             const v1::CancelRequest* request,
                                             v1::CancelResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   return ToGrpcStatus(ledger_.Cancel(request->trial_id()));
 }
 

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "artifacts/artifact_store.h"
+#include "base/call_limit.h"
 #include "coordinator/ledger.h"
 #include "kodistil/v1/coordinator.grpc.pb.h"
 
@@ -21,6 +22,10 @@ struct CoordinatorServiceOptions {
   absl::Duration heartbeat = absl::Seconds(10);
   // What a worker that finds nothing to do waits.
   absl::Duration retry_after = absl::Milliseconds(500);
+  // Calls at once, each of which has a thread; further ones are UNAVAILABLE.
+  int max_calls = 1024;
+  // The same for WatchSweep, which lasts as long as the sweep.
+  int max_watches = 64;
 };
 
 // Thread-safe. The ledger and the artifacts must outlive it.
@@ -28,7 +33,11 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
  public:
   CoordinatorServiceImpl(const CoordinatorServiceOptions& options,
                          Ledger* ledger, const ArtifactStore* artifacts)
-      : options_(options), ledger_(*ledger), artifacts_(*artifacts) {}
+      : options_(options),
+        ledger_(*ledger),
+        artifacts_(*artifacts),
+        calls_(options.max_calls, "the coordinator"),
+        watches_(options.max_watches, "WatchSweep of the coordinator") {}
 
   // From now on trials are handed out; before, workers wait.
   void StartLeasing();
@@ -78,6 +87,8 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
   const CoordinatorServiceOptions options_;
   Ledger& ledger_;
   const ArtifactStore& artifacts_;
+  CallLimit calls_;
+  CallLimit watches_;
 
   absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNotYet;

@@ -27,7 +27,7 @@ absl::StatusOr<std::vector<std::string>> AskCoordinator(
   request.set_trial_id(trial_id);
   v1::ExplainResponse response;
   KODISTIL_RETURN_IF_ERROR(
-      FromGrpcStatus(stub->Explain(&context, request, &response)));
+      FromGrpcCall(stub->Explain(&context, request, &response), context));
   return std::vector<std::string>(response.lines().begin(),
                                   response.lines().end());
 }

@@ -345,7 +345,8 @@ absl::Status Sweep::TrainStudents() {
   ServerOptions server_options;
   server_options.host = host_;
   server_options.port = port_;
-  server_options.drain = absl::Seconds(2);
+  server_options.drain = options_.drain_limit;
+  server_options.drain_grace = options_.drain_grace;
   KODISTIL_ASSIGN_OR_RETURN(
       const std::unique_ptr<Server> server,
       Server::Start(server_options, {&service, &artifact_service}));
@@ -366,6 +367,7 @@ absl::Status Sweep::TrainStudents() {
   SweepProgress progress(ledger_->Trials());
   const absl::Status status = Supervise(&progress);
   trained_ = progress.Finish(ledger_->Trials());
+  if (stopped_()) server->BeginDrain();
   service.StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
     // Workers elsewhere hear that the sweep is over.
