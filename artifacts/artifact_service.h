@@ -22,7 +22,7 @@ struct ArtifactServiceOptions {
   uint64_t max_put_bytes = uint64_t{256} << 20;
   // Calls at once; further ones are UNAVAILABLE.
   int max_gets = 128;
-  int max_puts = 16;
+  int max_puts = 64;
 };
 
 // Thread-safe. Borrows the store, which must outlive it.
