@@ -7,7 +7,7 @@
 #include "artifacts/artifact_service.h"
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
-#include "base/server.h"
+#include "base/retry.h"
 #include "base/status_macros.h"
 
 namespace kodistil {
@@ -55,7 +55,7 @@ absl::Status ArtifactClient::Fetch(const std::string& digest,
   const auto reader = stub_->Get(&context, request);
   v1::GetArtifactResponse response;
   while (reader->Read(&response)) *content += response.chunk();
-  return FromGrpcStatus(reader->Finish());
+  return FromGrpcCall(reader->Finish(), context);
 }
 
 absl::StatusOr<std::string> ArtifactClient::PutFile(
@@ -102,7 +102,7 @@ absl::Status ArtifactClient::Send(const std::string& digest,
     content.remove_prefix(chunk.size());
   } while (!content.empty());
   writer->WritesDone();
-  return FromGrpcStatus(writer->Finish());
+  return FromGrpcCall(writer->Finish(), context);
 }
 
 }  // namespace kodistil

@@ -3,8 +3,10 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "artifacts/artifact_service.h"
 #include "artifacts/checkpoint_store.h"
+#include "base/grpc_bridge.h"
 #include "base/hash.h"
 #include "base/server.h"
 #include "base/testing.h"
@@ -26,6 +28,7 @@ class ArtifactClientTest : public ::testing::Test {
     cache_ = std::make_unique<ArtifactStore>(cache);
     ArtifactServiceOptions limits;
     limits.max_artifact_bytes = 3 << 20;
+    limits.max_put_bytes = 2 << 20;
     CheckpointStoreOptions small;
     small.max_bytes = 2 << 20;
     ASSERT_OK_AND_ASSIGN(checkpoints_,
@@ -85,6 +88,31 @@ TEST_F(ArtifactClientTest, GetOfDamagedContentIsDataLoss) {
   ASSERT_OK(WriteFileAtomically(served_->PathOf(digest), "Text"));
   EXPECT_THAT(client_->Get(digest),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")));
+}
+
+TEST_F(ArtifactClientTest, PutsBeyondTheMemoryOfAllAreUnavailable) {
+  const std::string held = LargeContent();
+  const auto stub =
+      v1::ArtifactService::NewStub(NewChannel(server_->address()));
+  grpc::ClientContext context;
+  v1::PutArtifactResponse response;
+  const auto writer = stub->Put(&context, &response);
+  v1::PutArtifactRequest request;
+  request.set_digest(Sha256Hex(held));
+  request.set_chunk(held);
+  ASSERT_TRUE(writer->Write(request));
+  // Refused as soon as the content above has arrived.
+  const std::string path = JoinPath(NewTestDir(), "file");
+  absl::Status status;
+  for (int i = 0; status.ok() && i < 1000; ++i) {
+    ASSERT_OK(WriteFileAtomically(path, absl::StrCat(LargeContent(), i)));
+    status = client_->PutFile(path).status();
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               HasSubstr("too many artifacts")));
+  ASSERT_TRUE(writer->WritesDone());
+  EXPECT_OK(FromGrpcCall(writer->Finish(), context));
+  EXPECT_OK(client_->PutFile(path));
 }
 
 TEST_F(ArtifactClientTest, PutFileSendsAndMayBeRepeated) {

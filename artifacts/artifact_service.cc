@@ -2,10 +2,17 @@
 
 #include <string>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/grpc_bridge.h"
 
 namespace kodistil {
+namespace {
+
+constexpr absl::Duration kPushback = absl::Seconds(1);
+
+}  // namespace
 
 absl::StatusOr<MappedFile> ArtifactServiceImpl::Find(
     const std::string& digest) const {
@@ -19,6 +26,8 @@ absl::StatusOr<MappedFile> ArtifactServiceImpl::Find(
 grpc::Status ArtifactServiceImpl::Get(
     grpc::ServerContext* context, const v1::GetArtifactRequest* request,
     grpc::ServerWriter<v1::GetArtifactResponse>* writer) {
+  const auto place = gets_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const absl::StatusOr<MappedFile> file = Find(request->digest());
   if (!file.ok()) return ToGrpcStatus(file.status());
   absl::string_view rest = file->bytes();
@@ -37,10 +46,15 @@ grpc::Status ArtifactServiceImpl::Put(
     grpc::ServerContext* context,
     grpc::ServerReader<v1::PutArtifactRequest>* reader,
     v1::PutArtifactResponse* response) {
+  const auto place = puts_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   std::string digest;
   std::string content;
   bool checkpoint = false;
   uint64_t most = options_.max_artifact_bytes;
+  const absl::Cleanup release = [this, &content] {
+    put_bytes_ -= content.size();
+  };
   v1::PutArtifactRequest request;
   for (bool first = true; reader->Read(&request); first = false) {
     if (first) {
@@ -59,6 +73,14 @@ grpc::Status ArtifactServiceImpl::Put(
           "artifact ", digest, " is larger than ", most, " bytes")));
     }
     content += request.chunk();
+    put_bytes_ += request.chunk().size();
+    // Who is alone goes on, so that somebody always does.
+    if (put_bytes_ > options_.max_put_bytes && put_bytes_ > content.size()) {
+      AddPushback(kPushback, context);
+      return ToGrpcStatus(absl::UnavailableError(
+          absl::StrCat("too many artifacts are on their way: more than ",
+                       options_.max_put_bytes, " bytes at once")));
+    }
   }
   // A client that went away in mid-stream looks like the end of the stream; the
   // digest tells the difference.

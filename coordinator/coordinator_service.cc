@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,18 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;
+}
+
+// Answers once the ledger calls it, after `log`; `place` is held until then.
+LedgerLog::Done Later(grpc::CallbackServerContext* context,
+                      CallLimit::Place place, LedgerLog::Done log) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auto held = std::make_shared<CallLimit::Place>(std::move(place));
+  return [reactor, held = std::move(held),
+          log = std::move(log)](const absl::Status& status) {
+    log(status);
+    reactor->Finish(ToGrpcStatus(status));
+  };
 }
 
 void SetTrials(const std::vector<v1::Trial>& trials,
@@ -98,6 +111,8 @@ int CoordinatorServiceImpl::Workers() {
 grpc::Status CoordinatorServiceImpl::Register(
     grpc::ServerContext* context, const v1::RegisterRequest* request,
     v1::RegisterResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   if (request->worker().empty()) {
     return ToGrpcStatus(absl::InvalidArgumentError("worker: is empty"));
   }
@@ -143,7 +158,9 @@ absl::Status CoordinatorServiceImpl::Lease(const v1::LeaseTrialRequest& request,
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::LeaseTrial(
     grpc::CallbackServerContext* context, const v1::LeaseTrialRequest* request,
     v1::LeaseTrialResponse* response) {
-  return Answer(context, Lease(*request, response));
+  const auto place = calls_.Enter(context);
+  return Answer(context,
+                place.ok() ? Lease(*request, response) : place.status());
 }
 
 absl::Status CoordinatorServiceImpl::Renew(const v1::HeartbeatRequest& request,
@@ -164,7 +181,9 @@ absl::Status CoordinatorServiceImpl::Renew(const v1::HeartbeatRequest& request,
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(
     grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
     v1::HeartbeatResponse* response) {
-  return Answer(context, Renew(*request, response));
+  const auto place = calls_.Enter(context);
+  return Answer(context,
+                place.ok() ? Renew(*request, response) : place.status());
 }
 
 absl::Status CoordinatorServiceImpl::CheckResult(
@@ -191,42 +210,45 @@ absl::Status CoordinatorServiceImpl::CheckResult(
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Complete(
     grpc::CallbackServerContext* context, const v1::CompleteRequest* request,
     v1::CompleteResponse* response) {
+  auto place = calls_.Enter(context);
+  if (!place.ok()) return Answer(context, place.status());
   const absl::Status status = CheckResult(*request);
   if (!status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  ledger_.Complete(*request, absl::Now(),
-                   [reactor, request](const absl::Status& status) {
-                     if (status.ok()) {
-                       VLOG(1) << "trial " << request->trial_id().substr(0, 12)
-                               << " attempt " << request->attempt()
-                               << " done: " << request->result().correct()
-                               << "/" << request->result().total();
-                     }
-                     reactor->Finish(ToGrpcStatus(status));
-                   });
-  return reactor;
+  ledger_.Complete(
+      *request, absl::Now(),
+      Later(context, *std::move(place), [request](const absl::Status& status) {
+        if (!status.ok()) return;
+        VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
+                << request->attempt()
+                << " done: " << request->result().correct() << "/"
+                << request->result().total();
+      }));
+  return context->DefaultReactor();
 }
 
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Fail(
     grpc::CallbackServerContext* context, const v1::FailRequest* request,
     v1::FailResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auto place = calls_.Enter(context);
+  if (!place.ok()) return Answer(context, place.status());
   v1::FailRequest kept = *request;
   if (!KeepsCheckpoint(*request)) kept.clear_checkpoint();
-  ledger_.Fail(kept, absl::Now(),
-               [reactor, request](const absl::Status& status) {
-                 LOG_IF(WARNING, status.ok())
-                     << "trial " << request->trial_id().substr(0, 12)
-                     << " attempt " << request->attempt() << " given back by "
-                     << request->worker_id() << ": " << request->reason();
-                 reactor->Finish(ToGrpcStatus(status));
-               });
-  return reactor;
+  ledger_.Fail(
+      kept, absl::Now(),
+      Later(context, *std::move(place), [request](const absl::Status& status) {
+        LOG_IF(WARNING, status.ok())
+            << "trial " << request->trial_id().substr(0, 12) << " attempt "
+            << request->attempt() << " given back by " << request->worker_id()
+            << ": " << request->reason();
+      }));
+  return context->DefaultReactor();
 }
 
 grpc::Status CoordinatorServiceImpl::SubmitSweep(
     grpc::ServerContext* context, const v1::SubmitSweepRequest* request,
     v1::SubmitSweepResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const auto submitted =
       ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());
@@ -238,6 +260,8 @@ grpc::Status CoordinatorServiceImpl::SubmitSweep(
 grpc::Status CoordinatorServiceImpl::WatchSweep(
     grpc::ServerContext* context, const v1::WatchSweepRequest* request,
     grpc::ServerWriter<v1::WatchSweepResponse>* writer) {
+  const auto place = watches_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   uint64_t seen = 0;
   while (!context->IsCancelled()) {
     {
@@ -265,6 +289,8 @@ grpc::Status CoordinatorServiceImpl::WatchSweep(
 grpc::Status CoordinatorServiceImpl::ListTrials(
     grpc::ServerContext* context, const v1::ListTrialsRequest* request,
     v1::ListTrialsResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   for (v1::Trial& trial : ledger_.Trials()) {
     *response->add_trials() = std::move(trial);
   }
@@ -274,6 +300,8 @@ grpc::Status CoordinatorServiceImpl::ListTrials(
 grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
                                              const v1::ExplainRequest* request,
                                              v1::ExplainResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const auto trial = ledger_.Find(request->trial_id());
   if (!trial.ok()) return ToGrpcStatus(trial.status());
   *response->mutable_trial() = *trial;
@@ -299,6 +327,8 @@ grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
 grpc::Status CoordinatorServiceImpl::Cancel(grpc::ServerContext* context,
                                             const v1::CancelRequest* request,
                                             v1::CancelResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   return ToGrpcStatus(ledger_.Cancel(request->trial_id()));
 }
 

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "artifacts/artifact_store.h"
 #include "artifacts/checkpoint_store.h"
+#include "base/call_limit.h"
 #include "coordinator/ledger.h"
 #include "kodistil/v1/coordinator.grpc.pb.h"
 
@@ -27,6 +28,10 @@ struct CoordinatorServiceOptions {
   // Workers that will come, besides those that have: nothing of theirs is given
   // away in packs.
   int expected_workers = 0;
+  // Calls at once, each of which has a thread; further ones are UNAVAILABLE.
+  int max_calls = 1024;
+  // The same for WatchSweep, which lasts as long as the sweep.
+  int max_watches = 64;
 };
 
 // What workers call all the time is answered by callbacks, so that no thread
@@ -48,7 +53,9 @@ class CoordinatorServiceImpl final : public CoordinatorServiceBase {
       : options_(options),
         ledger_(*ledger),
         artifacts_(*artifacts),
-        checkpoints_(checkpoints) {}
+        checkpoints_(checkpoints),
+        calls_(options.max_calls, "the coordinator"),
+        watches_(options.max_watches, "WatchSweep of the coordinator") {}
 
   // From now on trials are handed out; before, workers wait.
   void StartLeasing();
@@ -109,6 +116,8 @@ class CoordinatorServiceImpl final : public CoordinatorServiceBase {
   Ledger& ledger_;
   const ArtifactStore& artifacts_;
   const CheckpointStore* const checkpoints_;
+  CallLimit calls_;
+  CallLimit watches_;
 
   absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNotYet;

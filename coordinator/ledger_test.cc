@@ -280,7 +280,7 @@ TEST_F(LedgerTest, TrialThatWasLostIsLeasedAlone) {
   // Not so when the coordinator was at fault.
   ASSERT_OK(ledger_->Submit(Grid({64}, 2)));
   ASSERT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 2u);
-  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/false, "restarted"));
+  ASSERT_OK(ledger_->ReleaseWorker("w", {"restarted", "", /*count=*/false}));
   EXPECT_EQ(IdsOf(ledger_->Lease("w", now_, limits)).size(), 2u);
 }
 

@@ -358,7 +358,8 @@ absl::Status Sweep::TrainStudents() {
   ServerOptions server_options;
   server_options.host = host_;
   server_options.port = port_;
-  server_options.drain = absl::Seconds(2);
+  server_options.drain = options_.drain_limit;
+  server_options.drain_grace = options_.drain_grace;
   KODISTIL_ASSIGN_OR_RETURN(
       const std::unique_ptr<Server> server,
       Server::Start(server_options, {&service, &artifact_service}));
@@ -384,6 +385,7 @@ absl::Status Sweep::TrainStudents() {
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
+  if (stopped_()) server->BeginDrain();
   service.StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
     // Workers elsewhere hear that the sweep is over.

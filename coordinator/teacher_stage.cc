@@ -15,6 +15,7 @@
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
 #include "base/progress.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/labeller.h"
@@ -182,9 +183,11 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
     const auto stub = v1::TeacherService::NewStub(NewChannel(address));
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
-    status = Annotate(FromGrpcStatus(stub->DescribeModel(
-                          &context, v1::DescribeModelRequest(), model)),
-                      absl::StrCat("teacher ", address));
+    status = Annotate(
+        FromGrpcCall(
+            stub->DescribeModel(&context, v1::DescribeModelRequest(), model),
+            context),
+        absl::StrCat("teacher ", address));
     if (status.ok()) return status;
   }
   KeepAlive();

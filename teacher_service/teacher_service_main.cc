@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -42,6 +43,7 @@ ABSL_FLAG(absl::Duration, max_queue_delay,
           "how long a row waits for others before its batch leaves");
 ABSL_FLAG(int, max_queue_rows, kodistil::BatcherOptions().max_queue_rows,
           "rows that wait in each lane; more are refused as UNAVAILABLE");
+KODISTIL_DEFINE_DRAIN_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -72,12 +74,10 @@ TeacherServiceOptions ServiceOptions(absl::string_view device) {
 }
 
 absl::Status Main() {
-  if (absl::GetFlag(FLAGS_model).empty()) {
-    return absl::InvalidArgumentError("--model is empty: expected a folder");
-  }
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
+  DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(ModelOptions()));
   const TeacherInfo& info = model->info();
@@ -96,6 +96,7 @@ absl::Status Main() {
             << info.num_classes << " classes, " << WithCommas(info.parameters)
             << " parameters, " << info.device << ") on " << server->address();
   WaitForStopSignal();
+  server->BeginDrain();
   service->Drain();
   server->Shutdown();
   return absl::OkStatus();
