@@ -1,11 +1,11 @@
-// The coordinator: runs a sweep, alone or with parts that run elsewhere.
+// The coordinator: runs a sweep, alone or with processes elsewhere.
 
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/explain.h"
@@ -60,6 +60,7 @@ ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
           "How often workers report");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_DATASET_FLAGS();
+KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 
 namespace {
@@ -91,6 +92,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.max_failed = absl::GetFlag(FLAGS_max_failed);
   options.lease = absl::GetFlag(FLAGS_lease);
   options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
+  DrainFromFlags(&options.drain_grace, &options.drain_limit);
   return options;
 }
 
@@ -106,11 +108,8 @@ int main(int argc, char** argv) {
        {"bazel run //coordinator -- --sweep",
         "bazel run //coordinator -- --sweep --student=small --loss_rate=0"}});
   if (!absl::GetFlag(FLAGS_explain).empty()) {
-    const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
-                                         absl::GetFlag(FLAGS_explain));
-    if (!lines.ok()) return kodistil::ExitCodeOf(lines.status());
-    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
-    return kodistil::kExitOk;
+    return kodistil::RunExplainCommand(absl::GetFlag(FLAGS_work_dir),
+                                       absl::GetFlag(FLAGS_explain));
   }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(

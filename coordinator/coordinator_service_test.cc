@@ -3,6 +3,7 @@
 #include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/testing.h"
 
@@ -23,8 +24,10 @@ class CoordinatorServiceTest : public ::testing::Test {
     auto artifacts = ArtifactStore::Open(JoinPath(folder, "artifacts"));
     ASSERT_OK(artifacts);
     artifacts_ = std::make_unique<ArtifactStore>(*std::move(artifacts));
-    service_ = std::make_unique<CoordinatorServiceImpl>(
-        CoordinatorServiceOptions(), ledger_.get(), artifacts_.get());
+    CoordinatorServiceOptions options;
+    options.max_watches = 1;
+    service_ = std::make_unique<CoordinatorServiceImpl>(options, ledger_.get(),
+                                                        artifacts_.get());
     auto server = Server::Start(ServerOptions(), {service_.get()});
     ASSERT_OK(server);
     server_ = *std::move(server);
@@ -91,6 +94,22 @@ TEST_F(CoordinatorServiceTest, UnregisteredWorkerIsNotFound) {
   v1::LeaseTrialResponse response;
   EXPECT_THAT(Call(&Stub::LeaseTrial, request, &response),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("Register")));
+}
+
+TEST_F(CoordinatorServiceTest, WatchesBeyondTheLimitAreUnavailable) {
+  grpc::ClientContext first_context;
+  const auto first = stub_->WatchSweep(&first_context, v1::WatchSweepRequest());
+  v1::WatchSweepResponse response;
+  ASSERT_TRUE(first->Read(&response));
+  grpc::ClientContext context;
+  const auto second = stub_->WatchSweep(&context, v1::WatchSweepRequest());
+  EXPECT_FALSE(second->Read(&response));
+  const absl::Status status = FromGrpcCall(second->Finish(), context);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               HasSubstr("1 calls under way")));
+  EXPECT_TRUE(GetPushback(status).has_value());
+  Register();
+  first_context.TryCancel();
 }
 
 TEST_F(CoordinatorServiceTest, WorkersWaitUntilLeasingStarts) {
@@ -167,7 +186,7 @@ TEST_F(CoordinatorServiceTest, HeartbeatOfALostLeaseSaysStop) {
   v1::HeartbeatResponse response;
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_TRUE(response.go_on());
-  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "gone"));
+  ASSERT_OK(ledger_->ReleaseWorker("w", {"gone"}));
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_FALSE(response.go_on());
 }

@@ -18,12 +18,13 @@ namespace kodistil {
 namespace {
 
 constexpr absl::Duration kQuick = absl::Seconds(10);
+constexpr int kLogTailLines = 8;
 
 absl::Status DeathStatus(const std::string& name, const Process& process) {
   return absl::InternalError(
       absl::StrCat(name, " ", process.ExitText(), "; the end of ",
                    process.options().log_path, ":\n",
-                   LogTail(process.options().log_path, /*lines=*/8)));
+                   LogTail(process.options().log_path, kLogTailLines)));
 }
 
 }  // namespace
@@ -188,7 +189,9 @@ absl::Status LocalCluster::Supervise(const Died& died) {
       const std::string reason =
           absl::StrCat(name, " ", member->process->ExitText());
       LOG(WARNING) << reason << "; it is started again";
-      const bool blameless = died(name, reason);
+      const bool blameless =
+          died(name, reason,
+               LogTail(member->process->options().log_path, kLogTailLines));
       const bool quick =
           !blameless && now - member->process->started() < kQuick;
       member->quick_deaths = quick ? member->quick_deaths + 1 : 0;

@@ -220,9 +220,17 @@ Json TrialJson(const Trial& trial, const Gains& gains) {
   json["model"] = ModelText(trial.config());
   json["config"] = ConfigJson(trial.config());
   json["state"] = Trial::State_Name(trial.state()).substr(6);
-  json["attempts"] = trial.attempts();
+  json["attempts"] = trial.leases();
   if (!trial.reason().empty()) json["reason"] = trial.reason();
-  if (!Done(trial)) return json;
+  if (!Done(trial)) {
+    const int attempts = trial.attempt_history_size();
+    if (attempts > 0) {
+      const v1::TrialAttempt& last = trial.attempt_history(attempts - 1);
+      json["worker"] = last.worker_id();
+      json["log_tail"] = last.log_tail();
+    }
+    return json;
+  }
   json["parameters"] = result.parameters();
   json["bytes"] = result.bytes();
   json["accuracy"] = Accuracy(trial);

@@ -59,6 +59,9 @@ struct SweepOptions {
   absl::Duration lease = absl::Seconds(30);
   // How often workers report; at most a third of the lease.
   absl::Duration heartbeat = absl::Seconds(1);
+  // As drain_grace and drain of ServerOptions.
+  absl::Duration drain_grace = absl::ZeroDuration();
+  absl::Duration drain_limit = absl::Seconds(10);
   // Stops after labelling: no trials.
   bool label_only = false;
 
@@ -82,7 +85,8 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
 // What the command line does: RunSweep until SIGINT or SIGTERM, then the table
 // on stdout as `output` ("table", "json", "csv" or "markdown") and a closing
 // line on stderr. Returns the exit code: 0, 1 when a cell has failed, 2 for
-// wrong options, 130 when it was stopped. Call BlockStopSignals first.
+// wrong options, 130 when SIGINT stopped it, 75 (try again) when SIGTERM did.
+// Call BlockStopSignals first.
 int RunSweepCommand(const SweepOptions& options, const std::string& output);
 
 }  // namespace kodistil

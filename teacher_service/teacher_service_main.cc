@@ -9,6 +9,7 @@
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -48,6 +49,7 @@ ABSL_FLAG(int, max_queue_rows, kodistil::BatcherOptions().max_queue_rows,
 ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
 ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
           "of --describe: table or json");
+KODISTIL_DEFINE_DRAIN_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -83,6 +85,7 @@ absl::Status Main() {
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
+  DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(ModelOptions()));
   const TeacherInfo& info = model->info();
@@ -101,6 +104,7 @@ absl::Status Main() {
             << info.num_classes << " classes, " << WithCommas(info.parameters)
             << " parameters, " << info.device << ") on " << server->address();
   WaitForStopSignal();
+  server->BeginDrain();
   service->Drain();
   server->Shutdown();
   return absl::OkStatus();
