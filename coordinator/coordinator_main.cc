@@ -64,7 +64,6 @@ KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 
 namespace {
-
 absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
   options.dataset = DatasetOptionsFromFlags();

@@ -16,27 +16,16 @@
 #include "logit_store/logit_store_client.h"
 #include "teacher_service/describe.h"
 #include "teacher_service/teacher_model.h"
+#include "teacher_service/teacher_model_flags.h"
 #include "teacher_service/teacher_service_impl.h"
 
-ABSL_FLAG(std::string, model, "", "folder of the teacher model");
+KODISTIL_DEFINE_TEACHER_MODEL_FLAGS();
 ABSL_FLAG(std::string, host, kodistil::ServerOptions().host,
           "address to listen on");
 ABSL_FLAG(int, port, 50051, "port to listen on; 0 takes any free one");
 ABSL_FLAG(std::string, port_file, "", "file to write the port to");
 ABSL_FLAG(std::string, logit_store, "",
           "host:port of the logit store that Label writes to");
-ABSL_FLAG(std::string, device, kodistil::TeacherModelOptions().device,
-          "auto (a GPU when there is one), cpu, or cuda:N");
-ABSL_FLAG(int, max_length, kodistil::TeacherModelOptions().max_length,
-          "tokens a row; 0 takes the model's own limit");
-ABSL_FLAG(int, threads, kodistil::TeacherModelOptions().threads,
-          "threads of a forward pass; 0 for one per core");
-ABSL_FLAG(bool, allow_torchscript,
-          kodistil::TeacherModelOptions().allow_torchscript,
-          "loads TorchScript files, which are code: only what you trust");
-ABSL_FLAG(std::string, mecab_dicdir,
-          kodistil::TeacherModelOptions().mecab_dicdir,
-          "MeCab dictionary, for a WordPiece vocabulary of morphemes");
 ABSL_FLAG(int, max_batch_tokens, 0,
           "rows of a batch times its longest row; 0 for 2048, on a GPU 32768");
 ABSL_FLAG(int, max_batch_rows, kodistil::BatcherOptions().max_batch_rows,
@@ -54,17 +43,6 @@ KODISTIL_DEFINE_DRAIN_FLAGS();
 namespace kodistil {
 namespace {
 
-TeacherModelOptions ModelOptions() {
-  TeacherModelOptions options;
-  options.model_dir = absl::GetFlag(FLAGS_model);
-  options.device = absl::GetFlag(FLAGS_device);
-  options.max_length = absl::GetFlag(FLAGS_max_length);
-  options.threads = absl::GetFlag(FLAGS_threads);
-  options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
-  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
-  return options;
-}
-
 TeacherServiceOptions ServiceOptions(const std::string& device) {
   TeacherServiceOptions options;
   const int max_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
@@ -78,16 +56,17 @@ TeacherServiceOptions ServiceOptions(const std::string& device) {
 
 absl::Status Main() {
   if (absl::GetFlag(FLAGS_describe)) {
-    return PrintDescription({ModelOptions(), absl::GetFlag(FLAGS_output),
-                             absl::GetFlag(FLAGS_max_batch_tokens)},
-                            std::cout);
+    return PrintDescription(
+        {TeacherModelOptionsFromFlags(), absl::GetFlag(FLAGS_output),
+         absl::GetFlag(FLAGS_max_batch_tokens)},
+        std::cout);
   }
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
   DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
-                            LoadTeacherModel(ModelOptions()));
+                            LoadTeacherModel(TeacherModelOptionsFromFlags()));
   const TeacherInfo& info = model->info();
   const std::string store_address = absl::GetFlag(FLAGS_logit_store);
   LogitStoreClient store(store_address);
