@@ -19,6 +19,7 @@ namespace kodistil {
 
 // No size in a configuration is larger.
 inline constexpr int64_t kLargestConfigSize = 1 << 24;
+
 // DATA_LOSS when `json` is not JSON, INVALID_ARGUMENT when it is no object;
 // both name `source`.
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view json,
