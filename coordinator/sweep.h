@@ -26,6 +26,9 @@ struct SweepOptions {
   std::vector<std::string> teacher_path = {"ngram"};
   // TorchScript files are code: only load what you trust.
   bool allow_torchscript = false;
+  // Folder of the MeCab dictionary for teachers whose vocabulary is one of
+  // morphemes; empty for none.
+  std::string mecab_dicdir;
   // host:port of teacher servers that run elsewhere; all serve one model.
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.
@@ -39,6 +42,9 @@ struct SweepOptions {
   int workers = -1;
   // Threads of one worker.
   int threads = 1;
+  // Cells that one worker trains together over the same batches, at most; 0
+  // for one a thread.
+  int pack = 0;
   // Local teacher servers.
   int teacher_workers = 1;
   // "cpu", "auto" or "cuda:N".
@@ -53,6 +59,9 @@ struct SweepOptions {
   absl::Duration lease = absl::Seconds(30);
   // How often workers report; at most a third of the lease.
   absl::Duration heartbeat = absl::Seconds(1);
+  // As drain_grace and drain of ServerOptions.
+  absl::Duration drain_grace = absl::ZeroDuration();
+  absl::Duration drain_limit = absl::Seconds(10);
   // Stops after labelling: no trials.
   bool label_only = false;
 
@@ -76,7 +85,8 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
 // What the command line does: RunSweep until SIGINT or SIGTERM, then the table
 // on stdout as `output` ("table", "json", "csv" or "markdown") and a closing
 // line on stderr. Returns the exit code: 0, 1 when a cell has failed, 2 for
-// wrong options, 130 when it was stopped. Call BlockStopSignals first.
+// wrong options, 130 when SIGINT stopped it, 75 (try again) when SIGTERM did.
+// Call BlockStopSignals first.
 int RunSweepCommand(const SweepOptions& options, const std::string& output);
 
 }  // namespace kodistil

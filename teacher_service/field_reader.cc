@@ -10,13 +10,6 @@ namespace kodistil {
 
 using Json = nlohmann::json;
 
-std::string ShownJson(const Json& value) {
-  constexpr size_t kLongest = 80;
-  const std::string text =
-      value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
-}
-
 absl::StatusOr<Json> ParseJsonObject(absl::string_view json,
                                      const std::string& source) {
   Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);

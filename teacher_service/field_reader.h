@@ -12,16 +12,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "corpus/json_reader.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
 
 // No size in a configuration is larger.
 inline constexpr int64_t kLargestConfigSize = 1 << 24;
-
-// Text of a value for messages, cut when long.
-std::string ShownJson(const nlohmann::json& value);
-
 // DATA_LOSS when `json` is not JSON, INVALID_ARGUMENT when it is no object;
 // both name `source`.
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view json,

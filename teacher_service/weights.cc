@@ -132,7 +132,7 @@ absl::StatusOr<std::map<std::string, TensorView>> Weights::AddFile(
                               TorchCheckpoint::Open(path));
     last_digest_ = Sha256Hex(file.bytes());
     file_bytes_ += file.bytes().size();
-    container_ = "PyTorch zip";
+    container_ = file.container();
     checkpoints_.push_back(std::move(file));
     return checkpoints_.back().tensors();
   }

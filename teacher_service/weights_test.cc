@@ -231,7 +231,7 @@ TEST_P(GoldenWeightsTest, PyTorchFilesEqualSafetensors) {
   const std::string golden = JoinPath(GoldenDir(), GetParam());
   ASSERT_OK_AND_ASSIGN(const Weights reference, OpenWeights(golden));
   int seen = 0;
-  for (const char* name : {"pytorch_model.bin"}) {
+  for (const char* name : {"pytorch_model.bin", "pytorch_model_legacy.bin"}) {
     if (!FileExists(JoinPath(golden, name))) continue;
     const std::string dir = NewTestDir();
     ASSERT_OK_AND_ASSIGN(const std::string bytes,
