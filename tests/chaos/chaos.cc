@@ -1,5 +1,6 @@
 #include "tests/chaos/chaos.h"
 
+#include <algorithm>
 #include <fstream>
 #include <utility>
 
@@ -97,13 +98,7 @@ RoundReport Chaos::RunRound(uint64_t seed) {
     fail(cluster.status());
     return report;
   }
-  ScheduleOptions schedule;
-  schedule.processes = (*cluster)->processes();
-  schedule.links = (*cluster)->links();
-  schedule.faults = options_.faults;
-  schedule.gap = options_.gap;
-  const auto outcome =
-      Run(cluster->get(), MakeSchedule(seed, schedule), &report);
+  const auto outcome = Run(cluster->get(), MakePlan(**cluster, seed), &report);
   if (outcome.ok()) {
     report.wrong = Differences(undisturbed_, *outcome);
   } else {
@@ -117,10 +112,10 @@ RoundReport Chaos::RunRound(uint64_t seed) {
   return report;
 }
 
-absl::StatusOr<Outcome> Chaos::Run(Cluster* cluster, std::vector<Fault> faults,
+absl::StatusOr<Outcome> Chaos::Run(Cluster* cluster, Plan plan,
                                    RoundReport* report) {
   const absl::Time start = absl::Now();
-  const absl::Status ended = RunToTheEnd(cluster, faults, report);
+  const absl::Status ended = RunToTheEnd(cluster, std::move(plan), report);
   report->took = absl::Now() - start;
   report->restarts = cluster->restarts();
   KODISTIL_RETURN_IF_ERROR(ended);
@@ -136,27 +131,51 @@ absl::StatusOr<Outcome> Chaos::Run(Cluster* cluster, std::vector<Fault> faults,
   return outcome;
 }
 
-absl::Status Chaos::RunToTheEnd(Cluster* cluster,
-                                const std::vector<Fault>& faults,
+Chaos::Plan Chaos::MakePlan(const Cluster& cluster, uint64_t seed) const {
+  ScheduleOptions labelling = cluster.LabellingTargets();
+  labelling.faults = options_.faults / 3;
+  labelling.gap = options_.gap;
+  ScheduleOptions training = cluster.TrainingTargets();
+  training.faults = options_.faults - labelling.faults;
+  training.gap = options_.gap;
+  return {MakeSchedule(seed, labelling), MakeSchedule(seed, training)};
+}
+
+absl::Time Chaos::HitWhatIsDue(Cluster* cluster, absl::Time begin,
+                               std::vector<Fault>* faults,
+                               RoundReport* report) {
+  const absl::Time now = absl::Now();
+  absl::Time over = absl::InfinitePast();
+  while (!faults->empty() && begin + faults->front().at <= now) {
+    Hit(cluster, faults->front(), report);
+    over = std::max(over, now + faults->front().length);
+    faults->erase(faults->begin());
+  }
+  return over;
+}
+
+absl::Status Chaos::RunToTheEnd(Cluster* cluster, Plan plan,
                                 RoundReport* report) {
-  const absl::Time start = absl::Now();
-  size_t next = 0;
-  absl::Time last_fault_over = start;
-  for (;;) {
-    const absl::Time now = absl::Now();
-    for (; next < faults.size() && start + faults[next].at <= now; ++next) {
-      Hit(cluster, faults[next], report);
-      last_fault_over = now + faults[next].length;
+  const absl::Time begin = absl::Now();
+  absl::Time training = absl::InfiniteFuture();
+  absl::Time over = begin;  // the last fault so far
+  while (!cluster->SweepIsOver()) {
+    over =
+        std::max(over, HitWhatIsDue(cluster, begin, &plan.labelling, report));
+    if (cluster->TrainingHasBegun()) {
+      training = std::min(training, absl::Now());
+      over = std::max(over,
+                      HitWhatIsDue(cluster, training, &plan.training, report));
     }
     KODISTIL_RETURN_IF_ERROR(cluster->Step());
-    if (cluster->SweepIsOver()) return absl::OkStatus();
-    if (next == faults.size() && now > last_fault_over + options_.limit) {
+    if (absl::Now() > over + options_.limit) {
       return absl::DeadlineExceededError(absl::StrCat(
           "the sweep was not over ", absl::FormatDuration(options_.limit),
           " after the last fault"));
     }
     absl::SleepFor(kStep);
   }
+  return absl::OkStatus();
 }
 
 void Chaos::Hit(Cluster* cluster, const Fault& fault, RoundReport* report) {

@@ -25,9 +25,10 @@ struct ChaosOptions {
   std::string folder;
   // Keeps the folders of rounds in which all was well, too.
   bool keep = false;
-  // Faults of a round and the time between two, on average.
+  // Faults of a round, a third of them from its beginning on, the others once
+  // students are trained, and the time between two, on average.
   int faults = 18;
-  absl::Duration gap = absl::Milliseconds(450);
+  absl::Duration gap = absl::Milliseconds(400);
   // What a round may take from its last fault on.
   absl::Duration limit = absl::Minutes(2);
 };
@@ -63,10 +64,17 @@ class Chaos {
   explicit Chaos(const ChaosOptions& options) : options_(options) {}
   absl::Status TrainTeacher();
   // Runs a sweep to its end and reads what it left.
-  absl::StatusOr<Outcome> Run(Cluster* cluster, std::vector<Fault> faults,
-                              RoundReport* report);
-  absl::Status RunToTheEnd(Cluster* cluster, const std::vector<Fault>& faults,
-                           RoundReport* report);
+  // The faults of a round that are still to come.
+  struct Plan {
+    std::vector<Fault> labelling;
+    std::vector<Fault> training;
+  };
+  Plan MakePlan(const Cluster& cluster, uint64_t seed) const;
+  absl::StatusOr<Outcome> Run(Cluster* cluster, Plan plan, RoundReport* report);
+  absl::Status RunToTheEnd(Cluster* cluster, Plan plan, RoundReport* report);
+  // Applies what is due; returns when the last fault will be over.
+  absl::Time HitWhatIsDue(Cluster* cluster, absl::Time begin,
+                          std::vector<Fault>* faults, RoundReport* report);
   void Hit(Cluster* cluster, const Fault& fault, RoundReport* report);
   ClusterOptions OptionsOf(const std::string& folder, uint64_t seed) const;
 

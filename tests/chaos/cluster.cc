@@ -188,10 +188,10 @@ void Cluster::FindPort(Member* member) {
   for (auto& [name, link] : links_) {
     if (link.to == member->options.name) link.proxy->SetBackend(member->port);
   }
-  if (member->kind != Kind::kCoordinator) return;
+  if (member->kind != Kind::kCoordinator || training_has_begun_) return;
+  training_has_begun_ = true;
   for (const auto& worker : members_) {
-    // For the first time.
-    if (worker->restart_at == absl::InfiniteFuture()) {
+    if (worker->kind == Kind::kWorker) {
       worker->restart_at = absl::InfinitePast();
     }
   }
@@ -204,20 +204,35 @@ Cluster::Member* Cluster::Find(const std::string& name) {
   return nullptr;
 }
 
-std::vector<std::vector<std::string>> Cluster::processes() const {
-  std::map<Kind, std::vector<std::string>> by_kind;
+std::vector<std::string> Cluster::Names(Kind kind) const {
+  std::vector<std::string> names;
   for (const auto& member : members_) {
-    by_kind[member->kind].push_back(member->options.name);
+    if (member->kind == kind) names.push_back(member->options.name);
   }
-  std::vector<std::vector<std::string>> result;
-  for (const auto& [kind, names] : by_kind) result.push_back(names);
-  return result;
+  return names;
 }
 
-std::vector<std::string> Cluster::links() const {
-  std::vector<std::string> names;
-  for (const auto& [name, link] : links_) names.push_back(name);
-  return names;
+ScheduleOptions Cluster::LabellingTargets() const {
+  ScheduleOptions targets;
+  targets.processes = {Names(Kind::kStore), Names(Kind::kTeacher),
+                       Names(Kind::kTeacher), Names(Kind::kCoordinator)};
+  for (const auto& [name, link] : links_) {
+    if (link.to != "coordinator") targets.links.push_back(name);
+  }
+  return targets;
+}
+
+ScheduleOptions Cluster::TrainingTargets() const {
+  ScheduleOptions targets;
+  targets.stream = 1;
+  // A coordinator that starts asks teachers and store again.
+  targets.processes = {Names(Kind::kWorker),      Names(Kind::kWorker),
+                       Names(Kind::kCoordinator), Names(Kind::kCoordinator),
+                       Names(Kind::kStore),       Names(Kind::kTeacher)};
+  for (const auto& [name, link] : links_) {
+    if (!absl::StartsWith(name, "teacher")) targets.links.push_back(name);
+  }
+  return targets;
 }
 
 bool Cluster::Apply(const Fault& fault) {
@@ -314,6 +329,8 @@ absl::Status Cluster::Step() {
   }
   return absl::OkStatus();
 }
+
+bool Cluster::TrainingHasBegun() const { return training_has_begun_; }
 
 bool Cluster::SweepIsOver() const {
   for (const auto& member : members_) {

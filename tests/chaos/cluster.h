@@ -41,9 +41,10 @@ class Cluster {
       const ClusterOptions& options);
   ~Cluster();
 
-  // What can be hit.
-  std::vector<std::vector<std::string>> processes() const;
-  std::vector<std::string> links() const;
+  // What can be hit: while rows are labelled ...
+  ScheduleOptions LabellingTargets() const;
+  // ... and while students are trained.
+  ScheduleOptions TrainingTargets() const;
 
   // Whether there was something to hit: a process that ran, a connection.
   bool Apply(const Fault& fault);
@@ -56,6 +57,8 @@ class Cluster {
   // that no fault explains.
   absl::Status Step();
 
+  // Whether a coordinator has served workers.
+  bool TrainingHasBegun() const;
   // Whether the coordinator has said that the sweep is over.
   bool SweepIsOver() const;
   int restarts() const { return restarts_; }
@@ -86,6 +89,7 @@ class Cluster {
   void FindPort(Member* member);
   absl::Status NoteEnd(Member* member);
   Member* Find(const std::string& name);
+  std::vector<std::string> Names(Kind kind) const;
   std::string LinkAddress(const std::string& name) const;
 
   struct Link {
@@ -98,6 +102,7 @@ class Cluster {
   const ClusterOptions options_;
   std::map<std::string, Link> links_;
   std::vector<std::unique_ptr<Member>> members_;
+  bool training_has_begun_ = false;
   int restarts_ = 0;
 };
 

@@ -74,7 +74,7 @@ std::string FaultText(const Fault& fault) {
 }
 
 std::vector<Fault> MakeSchedule(uint64_t seed, const ScheduleOptions& options) {
-  Pcg32 random(seed);
+  Pcg32 random(seed, options.stream);
   std::vector<Fault> faults;
   absl::Duration at;
   for (int i = 0; i < options.faults; ++i) {

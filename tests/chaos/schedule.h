@@ -27,7 +27,7 @@ const char* ActionName(Action action);
 bool IsSignal(Action action);
 
 struct Fault {
-  absl::Duration at;  // from the beginning of the round
+  absl::Duration at;  // from the beginning of its part of the round
   Action action = Action::kKill;
   std::string target;  // a process or a link
   absl::Duration length;
@@ -43,6 +43,8 @@ struct ScheduleOptions {
   // {"teacher-0", "teacher-1"}, ...}.
   std::vector<std::vector<std::string>> processes;
   std::vector<std::string> links;
+  // Schedules of one seed and several streams have nothing in common.
+  uint64_t stream = 0;
   int faults = 20;
   // Between two faults, on average.
   absl::Duration gap = absl::Milliseconds(300);
