@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_store.h"
+#include "artifacts/checkpoint_store.h"
 #include "base/call_limit.h"
 #include "kodistil/v1/artifact.grpc.pb.h"
 
@@ -25,13 +27,16 @@ struct ArtifactServiceOptions {
   int max_puts = 64;
 };
 
-// Thread-safe. Borrows the store, which must outlive it.
+// Thread-safe. Borrows the stores, which must outlive it; without `checkpoints`
+// it takes none.
 class ArtifactServiceImpl final : public v1::ArtifactService::Service {
  public:
   explicit ArtifactServiceImpl(const ArtifactStore* store,
-                               const ArtifactServiceOptions& options = {})
+                               const ArtifactServiceOptions& options = {},
+                               CheckpointStore* checkpoints = nullptr)
       : store_(*store),
         options_(options),
+        checkpoints_(checkpoints),
         gets_(options.max_gets, "Get of artifacts"),
         puts_(options.max_puts, "Put of artifacts") {}
 
@@ -43,8 +48,12 @@ class ArtifactServiceImpl final : public v1::ArtifactService::Service {
                    v1::PutArtifactResponse* response) override;
 
  private:
+  // An artifact or a checkpoint.
+  absl::StatusOr<MappedFile> Find(const std::string& digest) const;
+
   const ArtifactStore& store_;
   const ArtifactServiceOptions options_;
+  CheckpointStore* const checkpoints_;
   CallLimit gets_;
   CallLimit puts_;
   std::atomic<uint64_t> put_bytes_{0};

@@ -11,7 +11,7 @@ namespace {
 // What a full service asks its clients to wait.
 constexpr absl::Duration kPushback = absl::Milliseconds(200);
 
-absl::Status WhyDead(const grpc::ServerContext& context) {
+absl::Status WhyDead(const grpc::ServerContextBase& context) {
   if (absl::FromChrono(context.deadline()) < absl::Now()) {
     return absl::DeadlineExceededError(
         "the deadline passed before the call was begun");
@@ -25,7 +25,7 @@ absl::Status WhyDead(const grpc::ServerContext& context) {
 }  // namespace
 
 absl::StatusOr<CallLimit::Place> CallLimit::Enter(
-    grpc::ServerContext* context) {
+    grpc::ServerContextBase* context) {
   Place place(this);
   if (++calls_ > limit_) {
     AddPushback(kPushback, context);

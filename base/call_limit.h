@@ -39,7 +39,7 @@ class CallLimit {
   // A place for the call, or why it is not to be begun: UNAVAILABLE (with
   // push-back) when the limit is reached, DEADLINE_EXCEEDED or CANCELLED when
   // nobody waits for the answer any more.
-  absl::StatusOr<Place> Enter(grpc::ServerContext* context);
+  absl::StatusOr<Place> Enter(grpc::ServerContextBase* context);
 
   // The status of `call`, or of Enter.
   grpc::Status Run(grpc::ServerContext* context,

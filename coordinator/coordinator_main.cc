@@ -1,11 +1,9 @@
 // The coordinator: runs a sweep, alone or with processes elsewhere.
 
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
 #include "base/server.h"
@@ -31,6 +29,8 @@ ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
           "Axis: teachers; 'ngram' (trained here) or folders of models");
 ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
           "Load TorchScript teachers (they are code)");
+ABSL_FLAG(std::string, mecab_dicdir, SweepOptions().mecab_dicdir,
+          "MeCab dictionary of teachers with a vocabulary of morphemes");
 ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
           "host:port of teacher servers that run elsewhere");
 ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
@@ -42,6 +42,8 @@ ABSL_FLAG(std::string, advertise, SweepOptions().advertise,
 ABSL_FLAG(int, workers, SweepOptions().workers,
           "Local worker processes; -1 for one per core");
 ABSL_FLAG(int, threads, SweepOptions().threads, "Threads of one worker");
+ABSL_FLAG(int, pack, SweepOptions().pack,
+          "Cells that a worker trains together, at most; 0: one a thread");
 ABSL_FLAG(int, teacher_workers, SweepOptions().teacher_workers,
           "Local teacher servers");
 ABSL_FLAG(std::string, device, SweepOptions().device,
@@ -62,7 +64,6 @@ KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 
 namespace {
-
 absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
   options.dataset = DatasetOptionsFromFlags();
@@ -75,12 +76,14 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
   options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
+  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
   options.teachers = absl::GetFlag(FLAGS_teachers);
   options.logit_store = absl::GetFlag(FLAGS_logit_store);
   options.listen = absl::GetFlag(FLAGS_listen);
   options.advertise = absl::GetFlag(FLAGS_advertise);
   options.workers = absl::GetFlag(FLAGS_workers);
   options.threads = absl::GetFlag(FLAGS_threads);
+  options.pack = absl::GetFlag(FLAGS_pack);
   options.teacher_workers = absl::GetFlag(FLAGS_teacher_workers);
   options.device = absl::GetFlag(FLAGS_device);
   options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);
@@ -102,13 +105,10 @@ int main(int argc, char** argv) {
        "Distils a teacher into a grid of small students: labels the dataset, "
        "trains every cell that has no result yet, prints the results table.",
        {"bazel run //coordinator -- --sweep",
-        "bazel run //coordinator -- --sweep --dataset=nsmc --data_dir=DIR"}});
+        "bazel run //coordinator -- --sweep --student=small --loss_rate=0"}});
   if (!absl::GetFlag(FLAGS_explain).empty()) {
-    const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
-                                         absl::GetFlag(FLAGS_explain));
-    if (!lines.ok()) return kodistil::ExitCodeOf(lines.status());
-    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
-    return kodistil::kExitOk;
+    return kodistil::RunExplainCommand(absl::GetFlag(FLAGS_work_dir),
+                                       absl::GetFlag(FLAGS_explain));
   }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(

@@ -128,6 +128,39 @@ TEST_F(CoordinatorServiceTest, WorkersWaitUntilLeasingStarts) {
   EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_FINISHED);
 }
 
+TEST_F(CoordinatorServiceTest, WorkerGetsAsManyTrialsAsItAsksForAndItsPart) {
+  std::vector<v1::Trial> trials;
+  for (int i = 0; i < 6; ++i) {
+    trials.emplace_back();
+    trials.back().set_trial_id(std::string(1, 'a' + i));
+    trials.back().mutable_config()->set_engine("fast");
+    trials.back().mutable_config()->set_temperature(i + 1);
+  }
+  ASSERT_OK(ledger_->Submit(trials));
+  service_->StartLeasing();
+  Register();
+  v1::LeaseTrialRequest request;
+  request.set_worker_id("w");
+  request.set_most_trials(2);
+  v1::LeaseTrialResponse response;
+  ASSERT_OK(Call(&Stub::LeaseTrial, request, &response));
+  EXPECT_EQ(response.trial_id(), "a");
+  ASSERT_EQ(response.further_size(), 1);
+  EXPECT_EQ(response.further(0).trial_id(), "b");
+  EXPECT_EQ(response.further(0).attempt(), 1u);
+  EXPECT_EQ(response.further(0).config().temperature(), 2);
+  // A second worker, which is idle: four trials are left for two.
+  v1::RegisterRequest other;
+  other.set_worker("x");
+  v1::RegisterResponse registered;
+  ASSERT_OK(Call(&Stub::Register, other, &registered));
+  request.set_most_trials(100);
+  ASSERT_OK(Call(&Stub::LeaseTrial, request, &response));
+  EXPECT_EQ(response.further_size(), 1);
+  // A worker that knows nothing of packs gets one.
+  EXPECT_EQ(Lease().further_size(), 0);
+}
+
 TEST_F(CoordinatorServiceTest, ResultWithoutItsFilesIsRefused) {
   Register();
   service_->StartLeasing();
@@ -153,7 +186,7 @@ TEST_F(CoordinatorServiceTest, HeartbeatOfALostLeaseSaysStop) {
   v1::HeartbeatResponse response;
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_TRUE(response.go_on());
-  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "gone"));
+  ASSERT_OK(ledger_->ReleaseWorker("w", {"gone"}));
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_FALSE(response.go_on());
 }

@@ -26,6 +26,9 @@ struct SweepOptions {
   std::vector<std::string> teacher_path = {"ngram"};
   // TorchScript files are code: only load what you trust.
   bool allow_torchscript = false;
+  // Folder of the MeCab dictionary for teachers whose vocabulary is one of
+  // morphemes; empty for none.
+  std::string mecab_dicdir;
   // host:port of teacher servers that run elsewhere; all serve one model.
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.
@@ -39,6 +42,9 @@ struct SweepOptions {
   int workers = -1;
   // Threads of one worker.
   int threads = 1;
+  // Cells that one worker trains together over the same batches, at most; 0
+  // for one a thread.
+  int pack = 0;
   // Local teacher servers.
   int teacher_workers = 1;
   // "cpu", "auto" or "cuda:N".

@@ -147,10 +147,11 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
     return servers_;
   }
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
-  KODISTIL_ASSIGN_OR_RETURN(
-      servers_, context_.cluster->StartTeachers(
-                    {folder_, context_.options->allow_torchscript}, store,
-                    context_.options->teacher_workers));
+  KODISTIL_ASSIGN_OR_RETURN(servers_,
+                            context_.cluster->StartTeachers(
+                                {folder_, context_.options->allow_torchscript,
+                                 context_.options->mecab_dicdir},
+                                store, context_.options->teacher_workers));
   return servers_;
 }
 
@@ -169,8 +170,8 @@ bool TeacherStage::OtherTexts() const {
 }
 
 void TeacherStage::KeepAlive() {
-  const absl::Status status = context_.cluster->Supervise(
-      [](const std::string&, const std::string&) { return false; });
+  const absl::Status status =
+      context_.cluster->Supervise([](const auto&...) { return false; });
   LOG_IF(WARNING, !status.ok()) << status.message();
 }
 
@@ -295,8 +296,8 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
       [&](int64_t done) {
         line.Update(absl::StrCat(
             "labels: ", ProgressText(done, total, absl::Now() - start)));
-        supervised = context_.cluster->Supervise(
-            [](const std::string&, const std::string&) { return false; });
+        supervised =
+            context_.cluster->Supervise([](const auto&...) { return false; });
         return supervised.ok() && !context_.stopped();
       });
   KODISTIL_RETURN_IF_ERROR(supervised);

@@ -16,36 +16,52 @@ class PieceTrieBuilder {
     nodes_.resize(2 * kBlock);
     nodes_[0].parent = 0;
     nodes_[0].children = kBlock;
-    if (!pieces_.empty()) Place(/*node=*/0, 0, pieces_.size(), /*depth=*/0);
+    if (pieces_.empty()) return;
+    // A stack of our own: as deep as the longest piece.
+    std::vector<Range> waiting = {{/*node=*/0, 0, pieces_.size(), 0}};
+    while (!waiting.empty()) {
+      const Range range = waiting.back();
+      waiting.pop_back();
+      Place(range, &waiting);
+    }
   }
 
  private:
+  // The pieces `begin` to `end` share their first `depth` bytes, which lead to
+  // `node`.
+  struct Range {
+    uint32_t node;
+    size_t begin;
+    size_t end;
+    size_t depth;
+  };
+
   // children ^ byte stays within a block of 256.
   static constexpr size_t kBlock = 256;
 
-  // The pieces `begin` to `end` share their first `depth` bytes, which lead to
-  // `node`; the recursion is as deep as the longest piece.
-  void Place(uint32_t node, size_t begin, size_t end, size_t depth) {
-    if (pieces_[begin].first.size() == depth) {
-      nodes_[node].id = pieces_[begin++].second;
+  // Places the children of a node; what is below them is left to `waiting`.
+  void Place(Range range, std::vector<Range>* waiting) {
+    if (pieces_[range.begin].first.size() == range.depth) {
+      nodes_[range.node].id = pieces_[range.begin++].second;
     }
-    if (begin == end) return;
+    if (range.begin == range.end) return;
     std::vector<std::pair<uint8_t, size_t>> groups;  // byte, first piece
-    for (size_t i = begin; i < end; ++i) {
-      const uint8_t byte = ByteAt(i, depth);
+    for (size_t i = range.begin; i < range.end; ++i) {
+      const uint8_t byte = ByteAt(i, range.depth);
       if (groups.empty() || groups.back().first != byte) {
         groups.push_back({byte, i});
       }
     }
     const uint32_t children = FindFree(groups);
-    nodes_[node].children = children;
+    nodes_[range.node].children = children;
     for (const auto& [byte, first] : groups) {
-      nodes_[children ^ byte].parent = node;
+      nodes_[children ^ byte].parent = range.node;
     }
-    for (size_t g = 0; g < groups.size(); ++g) {
+    size_t end = range.end;
+    for (size_t g = groups.size(); g-- > 0;) {
       const auto [byte, first] = groups[g];
-      const size_t last = g + 1 < groups.size() ? groups[g + 1].second : end;
-      Place(children ^ byte, first, last, depth + 1);
+      waiting->push_back({children ^ byte, first, end, range.depth + 1});
+      end = first;
     }
   }
 

@@ -43,6 +43,20 @@ class PieceTrie {
     return match;
   }
 
+  // Calls visit(Match) for each piece that `word` starts with, the shortest
+  // first.
+  template <typename Visitor>
+  void ForEachPrefix(absl::string_view word, Visitor visit) const {
+    uint32_t node = 0;
+    for (size_t i = 0; i < word.size(); ++i) {
+      const uint32_t child =
+          nodes_[node].children ^ static_cast<uint8_t>(word[i]);
+      if (nodes_[child].parent != node) return;
+      node = child;
+      if (nodes_[node].id >= 0) visit(Match{nodes_[node].id, i + 1});
+    }
+  }
+
  private:
   friend class PieceTrieBuilder;
 

@@ -4,35 +4,41 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/command_line.h"
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "corpus/tokenizer.h"
 #include "corpus/tokenizer_cases.h"
+#include "corpus/tokenizer_loader.h"
 #include "corpus/wordpiece_tokenizer.h"
 
-ABSL_FLAG(std::string, vocab, "", "Vocabulary: one piece a line, UTF-8.");
+ABSL_FLAG(std::string, vocab, "",
+          "WordPiece vocabulary: one piece a line, UTF-8.");
+ABSL_FLAG(std::string, tokenizer, "",
+          "Folder of a Hugging Face tokenizer of any kind, instead of --vocab; "
+          "its files say how.");
+ABSL_FLAG(std::string, mecab_dicdir, kodistil::TokenizerOptions().mecab_dicdir,
+          "With --tokenizer: split words into morphemes by this MeCab "
+          "dictionary first.");
 ABSL_FLAG(std::string, input, "", "Text, one a line; empty for stdin.");
 ABSL_FLAG(std::string, cases, "",
-          "Compare with this JSON file of Hugging Face's answers, tokenising "
-          "as its settings say, instead of reading text.");
-ABSL_FLAG(bool, lower_case, false, "Lower-case the text.");
+          "Compare with these answers of Hugging Face, as their settings say.");
+ABSL_FLAG(bool, lower_case, false, "With --vocab: lower-case the text.");
 ABSL_FLAG(bool, strip_accents, kodistil::WordPieceOptions().strip_accents,
-          "Drop combining accents.");
+          "With --vocab: drop combining accents.");
 ABSL_FLAG(bool, slow, kodistil::WordPieceOptions().slow,
-          "Follow BertTokenizer (Python) where it differs from "
-          "BertTokenizerFast: NFC, CJK range, unassigned code points.");
+          "With --vocab: follow BertTokenizer (Python), not BertTokenizerFast: "
+          "NFC, CJK range, unassigned code points.");
 ABSL_FLAG(bool, special_literals, kodistil::WordPieceOptions().special_literals,
-          "Take [MASK] and the like in a text as those pieces; "
-          "--nospecial_literals makes them ordinary text.");
+          "With --vocab: take [MASK] and the like in a text as those pieces.");
 ABSL_FLAG(int, max_length, 0,
-          "Cut to that many ids, [CLS] and [SEP] included, 2 or more; 0 for no "
-          "limit.");
+          "Cut to that many ids, special tokens included; 0 for no limit.");
 
 namespace kodistil {
 namespace {
@@ -46,58 +52,56 @@ WordPieceOptions OptionsFromFlags(WordPieceOptions defaults) {
   return defaults;
 }
 
-absl::Status Compare(const std::string& vocab) {
-  const std::string path = absl::GetFlag(FLAGS_cases);
+absl::Status Compare(const std::string& path) {
   KODISTIL_ASSIGN_OR_RETURN(const std::string json, ReadFile(path));
   KODISTIL_ASSIGN_OR_RETURN(const TokenizerCases cases,
                             ParseTokenizerCases(json, path));
+  const std::string source = absl::GetFlag(FLAGS_vocab);
+  KODISTIL_ASSIGN_OR_RETURN(const std::string vocab, ReadFile(source));
   KODISTIL_ASSIGN_OR_RETURN(
       const std::vector<TokenizerDifference> differences,
-      CompareTokenizer(cases, vocab, absl::GetFlag(FLAGS_vocab),
-                       OptionsFromFlags(cases.options)));
-  for (const TokenizerDifference& difference : differences) {
-    std::cout << difference.ToString() << "\n";
-  }
-  std::cout << cases.cases.size() << " cases, " << differences.size()
-            << " different" << std::endl;
-  if (differences.empty()) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, ": ", differences.size(),
-                                          " of ", cases.cases.size(),
-                                          " cases differ"));
+      CompareTokenizer(cases, vocab, source, OptionsFromFlags(cases.options)));
+  return ReportDifferences(differences, cases, path, &std::cout);
 }
 
-absl::Status PrintIds(const std::string& vocab) {
-  const int max_length = absl::GetFlag(FLAGS_max_length);
-  if (max_length < 0 || max_length == 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--max_length is ", max_length, ", expected 2 or more, or 0"));
+absl::StatusOr<std::unique_ptr<Tokenizer>> NewTokenizer() {
+  const std::string folder = absl::GetFlag(FLAGS_tokenizer);
+  if (folder.empty()) {
+    const std::string source = absl::GetFlag(FLAGS_vocab);
+    WordPieceOptions options;
+    options.lower_case = false;
+    KODISTIL_ASSIGN_OR_RETURN(const std::string vocab, ReadFile(source));
+    return WordPieceTokenizer::Create(vocab, source, OptionsFromFlags(options));
   }
-  WordPieceOptions defaults;
-  defaults.lower_case = false;
   KODISTIL_ASSIGN_OR_RETURN(
-      const std::unique_ptr<WordPieceTokenizer> tokenizer,
-      WordPieceTokenizer::Create(vocab, absl::GetFlag(FLAGS_vocab),
-                                 OptionsFromFlags(defaults)));
+      LoadedTokenizer loaded,
+      LoadTokenizer(folder, {absl::GetFlag(FLAGS_mecab_dicdir)}));
+  return std::move(loaded.tokenizer);
+}
+
+absl::Status PrintIds() {
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
+                            NewTokenizer());
   const std::string path = absl::GetFlag(FLAGS_input);
   std::ifstream file(path);
   if (!path.empty() && !file) {
     return absl::NotFoundError(absl::StrCat("cannot read ", path));
   }
-  std::istream& input = path.empty() ? std::cin : file;
-  for (std::string line; std::getline(input, line);) {
-    std::cout << absl::StrJoin(tokenizer->Encode(line, max_length), " ")
-              << "\n";
-  }
-  return absl::OkStatus();
+  return EncodeLines(*tokenizer, absl::GetFlag(FLAGS_max_length),
+                     path.empty() ? &std::cin : &file, &std::cout);
 }
 
 absl::Status Run() {
-  if (absl::GetFlag(FLAGS_vocab).empty()) {
-    return absl::InvalidArgumentError("--vocab=FILE is missing");
+  const std::string cases = absl::GetFlag(FLAGS_cases);
+  const bool has_vocab = !absl::GetFlag(FLAGS_vocab).empty();
+  if (has_vocab != absl::GetFlag(FLAGS_tokenizer).empty() ||
+      (!has_vocab && !cases.empty()) ||
+      (has_vocab && !absl::GetFlag(FLAGS_mecab_dicdir).empty())) {
+    return absl::InvalidArgumentError(
+        "expected --vocab=FILE, with --cases if at all, or --tokenizer=FOLDER, "
+        "with --mecab_dicdir if at all");
   }
-  KODISTIL_ASSIGN_OR_RETURN(const std::string vocab,
-                            ReadFile(absl::GetFlag(FLAGS_vocab)));
-  return absl::GetFlag(FLAGS_cases).empty() ? PrintIds(vocab) : Compare(vocab);
+  return cases.empty() ? PrintIds() : Compare(cases);
 }
 
 }  // namespace
@@ -108,12 +112,9 @@ int main(int argc, char** argv) {
   kodistil::ParseCommandLine(
       argc, argv,
       {"bazel run //corpus:tokenize --",
-       "Prints the WordPiece ids of each line of text, with [CLS] and [SEP], "
-       "or "
+       "Prints the ids of each line of text, with the special tokens, or "
        "compares them with Hugging Face's answers.",
-       {"bazel run //corpus:tokenize -- --vocab=vocab.txt --lower_case "
-        "--input=reviews.txt",
-        "bazel run //corpus:tokenize -- --vocab=vocab.txt "
-        "--cases=cases.json"}});
+       {"bazel run //corpus:tokenize -- --tokenizer=FOLDER --input=texts.txt",
+        "bazel run //corpus:tokenize -- --vocab=v.txt --cases=cases.json"}});
   return kodistil::ExitCodeOf(kodistil::Run());
 }

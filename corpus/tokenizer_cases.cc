@@ -149,4 +149,31 @@ absl::StatusOr<std::vector<TokenizerDifference>> CompareTokenizer(
   return differences;
 }
 
+absl::Status ReportDifferences(
+    const std::vector<TokenizerDifference>& differences,
+    const TokenizerCases& cases, const std::string& source, std::ostream* out) {
+  for (const TokenizerDifference& difference : differences) {
+    *out << difference.ToString() << "\n";
+  }
+  *out << cases.cases.size() << " cases, " << differences.size() << " different"
+       << std::endl;
+  if (differences.empty()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(source, ": ", differences.size(),
+                                          " of ", cases.cases.size(),
+                                          " cases differ"));
+}
+
+absl::Status EncodeLines(const Tokenizer& tokenizer, int max_length,
+                         std::istream* lines, std::ostream* out) {
+  const int least = tokenizer.special_tokens(/*pair=*/false);
+  if (max_length < 0 || (max_length > 0 && max_length < least)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_length is ", max_length, ", expected ", least, " or more, or 0"));
+  }
+  for (std::string line; std::getline(*lines, line);) {
+    *out << absl::StrJoin(tokenizer.Encode(line, max_length), " ") << "\n";
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace kodistil

@@ -5,11 +5,15 @@
 #define KODISTIL_CORPUS_TOKENIZER_CASES_H_
 
 #include <cstdint>
+#include <istream>
+#include <ostream>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "corpus/tokenizer.h"
 #include "corpus/word_splitter.h"
 
 namespace kodistil {
@@ -53,6 +57,17 @@ absl::StatusOr<TokenizerCases> ParseTokenizerCases(absl::string_view json,
 absl::StatusOr<std::vector<TokenizerDifference>> CompareTokenizer(
     const TokenizerCases& cases, absl::string_view vocab,
     const std::string& vocab_source, const WordPieceOptions& options);
+
+// Prints the differences and how many there are. DATA_LOSS naming `source` when
+// there are any.
+absl::Status ReportDifferences(
+    const std::vector<TokenizerDifference>& differences,
+    const TokenizerCases& cases, const std::string& source, std::ostream* out);
+
+// Prints the ids of each line. INVALID_ARGUMENT for a limit that is too small
+// for the special tokens.
+absl::Status EncodeLines(const Tokenizer& tokenizer, int max_length,
+                         std::istream* lines, std::ostream* out);
 
 }  // namespace kodistil
 

@@ -1,10 +1,16 @@
 #include "corpus/unicode.h"
 
 #include <glog/logging.h>
+#include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
+#include <unicode/uniset.h>
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
 
 namespace kodistil {
 namespace {
@@ -16,6 +22,8 @@ constexpr char32_t kCombiningDotAbove = 0x0307;
 // own are newer. Python 3.11 has 14.0, Rust's unicode_categories 0.1 has 8.0.
 constexpr int kSlowUnicodeVersion = 14;
 constexpr int kFastUnicodeVersion = 8;
+// Of the crate unicode-normalization-alignments, which has tables of its own.
+constexpr int kFastNormalFormVersion = 9;
 
 bool IsAsciiPunctuation(char32_t c) {
   return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
@@ -112,6 +120,117 @@ std::u32string ToNfd(const std::u32string& text) {
   UErrorCode error = U_ZERO_ERROR;
   const icu::Normalizer2* nfd = icu::Normalizer2::getNFDInstance(error);
   return NormalizeWith(nfd, text, error);
+}
+
+namespace {
+
+// The normaliser of ICU for the code points up to a version of Unicode.
+class AgedNormalizer {
+ public:
+  AgedNormalizer(const char* name, UNormalization2Mode mode, int version) {
+    UErrorCode error = U_ZERO_ERROR;
+    const std::string pattern = "[:age=" + std::to_string(version) + ".0:]";
+    known_ = std::make_unique<icu::UnicodeSet>(
+        icu::UnicodeString::fromUTF8(pattern), error);
+    known_->freeze();
+    const icu::Normalizer2* all = icu::Normalizer2::getInstance(
+        /*packageName=*/nullptr, name, mode, error);
+    CHECK(U_SUCCESS(error))
+        << "ICU has no normalisation data: " << u_errorName(error);
+    filtered_ = std::make_unique<icu::FilteredNormalizer2>(*all, *known_);
+  }
+
+  void Normalize(std::string* text) const {
+    if (std::all_of(text->begin(), text->end(),
+                    [](char c) { return static_cast<uint8_t>(c) < 0x80; })) {
+      return;
+    }
+    UErrorCode error = U_ZERO_ERROR;
+    std::string out;
+    icu::StringByteSink<std::string> sink(&out,
+                                          static_cast<int32_t>(text->size()));
+    filtered_->normalizeUTF8(/*options=*/0, *text, sink, /*edits=*/nullptr,
+                             error);
+    CHECK(U_SUCCESS(error)) << u_errorName(error);
+    text->swap(out);
+  }
+
+ private:
+  std::unique_ptr<icu::UnicodeSet> known_;
+  std::unique_ptr<icu::FilteredNormalizer2> filtered_;
+};
+
+bool IsKnown(char32_t c, int version) {
+  UVersionInfo age;
+  u_charAge(static_cast<UChar32>(c), age);
+  return age[0] <= version;
+}
+
+uint32_t CategoryMask(char32_t c) {
+  return U_MASK(u_charType(static_cast<UChar32>(c)));
+}
+
+}  // namespace
+
+void NormalizeUtf8(NormalForm form, std::string* text) {
+  static const auto* const kForms = new std::array<AgedNormalizer, 4>{
+      AgedNormalizer("nfc", UNORM2_COMPOSE, kFastNormalFormVersion),
+      AgedNormalizer("nfc", UNORM2_DECOMPOSE, kFastNormalFormVersion),
+      AgedNormalizer("nfkc", UNORM2_COMPOSE, kFastNormalFormVersion),
+      AgedNormalizer("nfkc", UNORM2_DECOMPOSE, kFastNormalFormVersion)};
+  (*kForms)[static_cast<int>(form)].Normalize(text);
+}
+
+void NormalizeLikePython(std::string* text) {
+  static const auto* const kNfkd =
+      new AgedNormalizer("nfkc", UNORM2_DECOMPOSE, kSlowUnicodeVersion);
+  kNfkd->Normalize(text);
+}
+
+std::string WellFormed(absl::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t pos = 0; pos < text.size();) {
+    AppendUtf8(NextCodePoint(text, &pos), &out);
+  }
+  return out;
+}
+
+bool IsWhiteSpace(char32_t c) {
+  return u_isUWhiteSpace(static_cast<UChar32>(c)) != 0;
+}
+
+bool IsLetter(char32_t c) { return (CategoryMask(c) & U_GC_L_MASK) != 0; }
+
+bool IsNumber(char32_t c) { return (CategoryMask(c) & U_GC_N_MASK) != 0; }
+
+bool IsWordCharacter(char32_t c) {
+  constexpr uint32_t kMask = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
+  return u_isUAlphabetic(static_cast<UChar32>(c)) != 0 ||
+         (CategoryMask(c) & kMask) != 0 ||
+         u_hasBinaryProperty(static_cast<UChar32>(c), UCHAR_JOIN_CONTROL) != 0;
+}
+
+bool IsMark(char32_t c) {
+  return (CategoryMask(c) & U_GC_M_MASK) != 0 &&
+         IsKnown(c, kFastNormalFormVersion);
+}
+
+// The separators of files, groups, records and units are spaces to Python.
+bool IsPythonSpace(char32_t c) {
+  return IsWhiteSpace(c) || (c >= 0x1C && c <= 0x1F);
+}
+
+bool IsPythonDigit(char32_t c) {
+  const int type =
+      u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_NUMERIC_TYPE);
+  return (type == U_NT_DECIMAL || type == U_NT_DIGIT) &&
+         IsKnown(c, kSlowUnicodeVersion);
+}
+
+bool IsPythonCombining(char32_t c) {
+  return u_getCombiningClass(static_cast<UChar32>(c)) != 0 &&
+         IsKnown(c, kSlowUnicodeVersion);
 }
 
 const CharTable& CharTable::Get(UnicodeRules rules) {

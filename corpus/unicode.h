@@ -30,6 +30,33 @@ void AppendLowerCase(char32_t c, std::u32string* out);
 std::u32string ToNfc(const std::u32string& text);
 std::u32string ToNfd(const std::u32string& text);
 
+// Form NFC, NFD, NFKC or NFKD of a UTF-8 text. Code points that are newer than
+// Unicode 9 stay as they are, as in Hugging Face's fast tokenizers.
+enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
+void NormalizeUtf8(NormalForm form, std::string* text);
+// NFKD as Python 3.11 has it (Unicode 14).
+void NormalizeLikePython(std::string* text);
+
+// `text` with U+FFFD for what is ill-formed in it.
+std::string WellFormed(absl::string_view text);
+
+// White_Space; the same in Rust (char::is_whitespace) and regular expressions.
+bool IsWhiteSpace(char32_t c);
+// Categories L and N, as regular expressions have them.
+bool IsLetter(char32_t c);
+bool IsNumber(char32_t c);
+// What \w of a regular expression is (Unicode Technical Standard 18, annex C).
+bool IsWordCharacter(char32_t c);
+// Category M up to Unicode 9: what StripAccents of Hugging Face drops.
+bool IsMark(char32_t c);
+// What Python's str.split() and str.strip() take for white space.
+bool IsPythonSpace(char32_t c);
+// What Python's str.isdigit() says.
+bool IsPythonDigit(char32_t c);
+// Canonical combining class other than 0, up to Unicode 14: what Python's
+// unicodedata.combining() says.
+bool IsPythonCombining(char32_t c);
+
 // Bits of CharTable::Flags.
 enum CharFlag : uint8_t {
   kCharDropped = 1,       // removed by "clean text": control, format, ...

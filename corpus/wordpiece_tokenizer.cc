@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "corpus/piece_trie.h"
+#include "corpus/token_layout.h"
 #include "corpus/utf8.h"
 
 namespace kodistil {
@@ -64,39 +65,34 @@ absl::Status Vocab::Parse(absl::string_view text, const std::string& source) {
   return absl::OkStatus();
 }
 
-// Longest-first truncation of two texts of `first` and `second` pieces to
-// `budget` together: how many of each stay. The two tokenizers differ in who
-// keeps the odd piece of two long texts: Python cuts one piece after another,
-// the second text at a tie (_truncate_longest_first); Rust halves the budget
-// and gives the longer text the odd one (utils/truncation.rs).
-std::pair<size_t, size_t> KeepLongestFirst(size_t first, size_t second,
-                                           size_t budget, bool slow) {
-  if (first + second <= budget) return {first, second};
-  const size_t half = budget / 2;
-  if (std::min(first, second) <= half) {
-    return first <= second ? std::make_pair(first, budget - first)
-                           : std::make_pair(budget - second, second);
-  }
-  const bool first_keeps_odd = slow || first > second;
-  return first_keeps_odd ? std::make_pair(budget - half, half)
-                         : std::make_pair(half, budget - half);
-}
-
 class TrieWordPieceTokenizer final : public WordPieceTokenizer {
  public:
   TrieWordPieceTokenizer(std::unique_ptr<Vocab> vocab,
                          const WordPieceOptions& options)
-      : vocab_(std::move(vocab)), options_(options), splitter_(options) {}
-
-  void EncodeTo(absl::string_view text, int max_length,
-                std::vector<int32_t>* ids) const override {
-    CHECK(max_length == 0 || max_length >= 2) << max_length;
-    ids->assign(1, cls_id());
-    AppendPieces(text, max_length == 0 ? SIZE_MAX : max_length - 1, ids);
-    ids->push_back(sep_id());
+      : vocab_(std::move(vocab)), options_(options), splitter_(options) {
+    ids_.pad = vocab_->special_ids[0];
+    ids_.unk = vocab_->special_ids[1];
+    ids_.cls = vocab_->special_ids[2];
+    ids_.sep = vocab_->special_ids[3];
+    ids_.mask = vocab_->special_ids[4];
   }
 
-  std::vector<int32_t> EncodePair(
+  int vocab_size() const override { return vocab_->size; }
+  int special_tokens(bool pair) const override { return pair ? 3 : 2; }
+  const SpecialTokenIds& special_ids() const override { return ids_; }
+
+ private:
+  void EncodeOne(absl::string_view text, int max_length,
+                 std::vector<int32_t>* ids,
+                 std::vector<int32_t>* type_ids) const override {
+    CHECK(max_length == 0 || max_length >= 2) << max_length;
+    ids->assign(1, ids_.cls);
+    AppendPieces(text, max_length == 0 ? SIZE_MAX : max_length - 1, ids);
+    ids->push_back(ids_.sep);
+    if (type_ids != nullptr) type_ids->assign(ids->size(), 0);
+  }
+
+  std::vector<int32_t> EncodeTwo(
       absl::string_view text, absl::string_view second, int max_length,
       std::vector<int32_t>* type_ids) const override {
     CHECK(max_length == 0 || max_length >= 3) << max_length;
@@ -106,23 +102,16 @@ class TrieWordPieceTokenizer final : public WordPieceTokenizer {
     AppendPieces(second, SIZE_MAX, &second_ids);
     const auto [keep_first, keep_second] = KeepLongestFirst(
         first_ids.size(), second_ids.size(), budget, options_.slow);
-    std::vector<int32_t> ids = {cls_id()};
+    std::vector<int32_t> ids = {ids_.cls};
     ids.insert(ids.end(), first_ids.begin(), first_ids.begin() + keep_first);
-    ids.push_back(sep_id());
+    ids.push_back(ids_.sep);
     if (type_ids != nullptr) type_ids->assign(ids.size(), 0);
     ids.insert(ids.end(), second_ids.begin(), second_ids.begin() + keep_second);
-    ids.push_back(sep_id());
+    ids.push_back(ids_.sep);
     if (type_ids != nullptr) type_ids->resize(ids.size(), 1);
     return ids;
   }
 
-  int vocab_size() const override { return vocab_->size; }
-  int32_t pad_id() const override { return vocab_->special_ids[0]; }
-  int32_t unk_id() const override { return vocab_->special_ids[1]; }
-  int32_t cls_id() const override { return vocab_->special_ids[2]; }
-  int32_t sep_id() const override { return vocab_->special_ids[3]; }
-
- private:
   // Appends the pieces of `text` to `*ids` until it holds `limit`.
   void AppendPieces(absl::string_view text, size_t limit,
                     std::vector<int32_t>* ids) const {
@@ -159,7 +148,7 @@ class TrieWordPieceTokenizer final : public WordPieceTokenizer {
     splitter_.ForEachWord(
         text, [this, limit, ids](absl::string_view word, int code_points) {
           if (code_points > options_.max_word_chars) {
-            ids->push_back(unk_id());
+            ids->push_back(ids_.unk);
           } else {
             AppendWord(word, ids);
           }
@@ -176,7 +165,7 @@ class TrieWordPieceTokenizer final : public WordPieceTokenizer {
       const auto [id, length] = pieces->LongestPrefix(word);
       if (length == 0) {
         ids->resize(start_size);
-        ids->push_back(unk_id());
+        ids->push_back(ids_.unk);
         return;
       }
       ids->push_back(id);
@@ -188,6 +177,7 @@ class TrieWordPieceTokenizer final : public WordPieceTokenizer {
   const std::unique_ptr<const Vocab> vocab_;
   const WordPieceOptions options_;
   const WordSplitter splitter_;
+  SpecialTokenIds ids_;
 };
 
 }  // namespace

@@ -105,12 +105,14 @@ absl::Status CoordinatorSession::Call(const Method& method) {
   }
 }
 
-absl::StatusOr<v1::LeaseTrialResponse> CoordinatorSession::LeaseTrial() {
+absl::StatusOr<v1::LeaseTrialResponse> CoordinatorSession::LeaseTrial(
+    int most) {
   v1::LeaseTrialResponse response;
   KODISTIL_RETURN_IF_ERROR(
       Call([&](grpc::ClientContext* context, const std::string& worker_id) {
         v1::LeaseTrialRequest request;
         request.set_worker_id(worker_id);
+        request.set_most_trials(most);
         return stub_->LeaseTrial(context, request, &response);
       }));
   return response;

@@ -32,6 +32,11 @@ absl::Status WhyDead(const BatchItem& item, absl::Time now) {
 
 }  // namespace
 
+int DefaultBatchTokens(absl::string_view device) {
+  constexpr int kGpuBatchTokens = 32768;
+  return device == "cpu" ? BatcherOptions().max_batch_tokens : kGpuBatchTokens;
+}
+
 absl::Status BatcherOptions::Validate() const {
   if (max_batch_tokens < 1 || max_batch_rows < 1 || max_queue_rows < 1) {
     return absl::InvalidArgumentError(

@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -37,6 +38,10 @@ struct BatcherOptions {
 
   absl::Status Validate() const;
 };
+
+// What max_batch_tokens should be on a device ("cpu", "cuda:0"): what keeps it
+// busy.
+int DefaultBatchTokens(absl::string_view device);
 
 enum class Lane { kInteractive = 0, kBulk = 1 };
 

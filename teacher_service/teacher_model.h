@@ -46,6 +46,9 @@ struct TeacherModelOptions {
   int max_length = 0;
   // TorchScript files are code: only load what you trust.
   bool allow_torchscript = false;
+  // Folder of a MeCab dictionary, for a WordPiece vocabulary of morphemes;
+  // empty for none.
+  std::string mecab_dicdir;
   // Threads of one forward pass; 0 for one per core.
   int threads = 0;
 

@@ -8,9 +8,8 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
-#include "corpus/wordpiece_tokenizer.h"
-#include "glog/logging.h"
-#include "teacher_service/transformer_config.h"
+#include "corpus/tokenizer.h"
+#include "corpus/tokenizer_loader.h"
 
 namespace kodistil {
 namespace {
@@ -18,41 +17,28 @@ namespace {
 // Of a network that does not tell its own.
 constexpr int64_t kDefaultMaxLength = 512;
 
-// A folder's tokenizer files.
-struct TokenizerFiles {
-  std::string vocab_path;
-  std::string vocab;
-  TokenizerConfig config;
-};
-
-absl::StatusOr<TokenizerFiles> ReadTokenizerFiles(const std::string& folder) {
-  TokenizerFiles files;
-  files.vocab_path = JoinPath(folder, "vocab.txt");
-  KODISTIL_ASSIGN_OR_RETURN(files.vocab, ReadFile(files.vocab_path));
-  const std::string path = JoinPath(folder, "tokenizer_config.json");
-  if (!FileExists(path)) {
-    LOG(WARNING) << path << " is not there: lower-casing and dropping accents,"
-                 << " as BertTokenizer does by default";
-    return files;
-  }
-  KODISTIL_ASSIGN_OR_RETURN(const std::string json, ReadFile(path));
-  KODISTIL_ASSIGN_OR_RETURN(files.config, ParseTokenizerConfig(json, path));
-  return files;
-}
-
 // The smallest of the limits that are known, or the one asked for.
 absl::StatusOr<int> MaxLength(const TokenNetworkInfo& network,
-                              const TokenizerConfig& tokenizer, int asked) {
+                              const LoadedTokenizer& loaded, int asked) {
   int64_t limit =
       network.max_positions > 0 ? network.max_positions : kDefaultMaxLength;
+  // A pair has room for its special tokens.
+  const int least = std::max(3, loaded.tokenizer->special_tokens(true));
   if (asked == 0) {
-    if (tokenizer.max_length > 0) limit = std::min(limit, tokenizer.max_length);
+    if (loaded.model_max_length > 0) {
+      limit = std::min(limit, loaded.model_max_length);
+    }
+    if (limit < least) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          loaded.path, ": a row may have ", limit, " tokens, expected ", least,
+          " or more for the special tokens of a pair"));
+    }
     return static_cast<int>(limit);
   }
   // Only the network's table is a hard limit.
-  if (asked < 3 || (network.max_positions > 0 && asked > limit)) {
+  if (asked < least || (network.max_positions > 0 && asked > limit)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "max_length is ", asked, ", expected 3 to ", limit,
+        "max_length is ", asked, ", expected ", least, " to ", limit,
         network.max_positions > 0 ? " (the model's position table)" : ""));
   }
   return asked;
@@ -68,7 +54,7 @@ std::string LastPart(std::string path) {
 class TokenTeacher : public TeacherModel {
  public:
   TokenTeacher(std::unique_ptr<TokenNetwork> network,
-               std::unique_ptr<WordPieceTokenizer> tokenizer, TeacherInfo info)
+               std::unique_ptr<Tokenizer> tokenizer, TeacherInfo info)
       : network_(std::move(network)),
         tokenizer_(std::move(tokenizer)),
         info_(std::move(info)) {}
@@ -80,7 +66,7 @@ class TokenTeacher : public TeacherModel {
 
  private:
   const std::unique_ptr<TokenNetwork> network_;
-  const std::unique_ptr<WordPieceTokenizer> tokenizer_;
+  const std::unique_ptr<Tokenizer> tokenizer_;
   const TeacherInfo info_;
 };
 
@@ -88,14 +74,22 @@ absl::StatusOr<EncodedInput> TokenTeacher::Encode(
     const TeacherInput& input) const {
   EncodedInput encoded;
   if (input.second_text.empty()) {
-    encoded.ids = tokenizer_->Encode(input.text, info_.max_length);
+    encoded.ids =
+        tokenizer_->Encode(input.text, info_.max_length, &encoded.type_ids);
   } else {
     encoded.ids = tokenizer_->EncodePair(input.text, input.second_text,
                                          info_.max_length, &encoded.type_ids);
-    if (network_->info().type_vocab_size == 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          info_.name, " has one token type: it does not take pairs"));
-    }
+  }
+  // No types are as good as zeros.
+  const bool has_types =
+      network_->info().type_vocab_size != 1 &&
+      std::any_of(encoded.type_ids.begin(), encoded.type_ids.end(),
+                  [](int32_t type) { return type != 0; });
+  if (!has_types) encoded.type_ids.clear();
+  if (encoded.ids.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the tokenizer of ", info_.name,
+                     " makes no token of the text, expected one or more"));
   }
   encoded.tokens = static_cast<int>(encoded.ids.size());
   return encoded;
@@ -110,7 +104,8 @@ absl::StatusOr<std::vector<float>> TokenTeacher::Infer(
     tokens.columns = std::max<int64_t>(tokens.columns, input->ids.size());
   }
   const size_t size = tokens.rows * tokens.columns;
-  tokens.ids.assign(size, tokenizer_->pad_id());
+  // Networks mask padding; those without a token for it take any.
+  tokens.ids.assign(size, std::max(0, tokenizer_->pad_id()));
   tokens.mask.assign(size, 0);
   tokens.type_ids.assign(size, 0);
   for (size_t row = 0; row < batch.size(); ++row) {
@@ -127,7 +122,7 @@ absl::StatusOr<std::vector<float>> TokenTeacher::Infer(
 // Over everything that decides a logit: another fingerprint is another teacher.
 absl::StatusOr<std::string> FingerprintOf(const TokenNetworkInfo& network,
                                           const std::string& folder,
-                                          const TokenizerFiles& files,
+                                          const LoadedTokenizer& tokenizer,
                                           int max_length) {
   Sha256 hash;
   hash.UpdateField("kodistil token teacher 1");
@@ -140,10 +135,7 @@ absl::StatusOr<std::string> FingerprintOf(const TokenNetworkInfo& network,
   } else {
     hash.UpdateField("");
   }
-  hash.UpdateField(files.vocab);
-  hash.UpdateUint64(files.config.lower_case);
-  hash.UpdateUint64(files.config.strip_accents);
-  hash.UpdateUint64(files.config.tokenize_chinese_chars);
+  tokenizer.UpdateFingerprint(&hash);
   hash.UpdateUint64(max_length);
   return hash.FinishHex();
 }
@@ -153,21 +145,14 @@ absl::StatusOr<std::string> FingerprintOf(const TokenNetworkInfo& network,
 absl::StatusOr<std::unique_ptr<TeacherModel>> NewTokenTeacher(
     std::unique_ptr<TokenNetwork> network, const std::string& folder,
     const TeacherModelOptions& options) {
-  KODISTIL_ASSIGN_OR_RETURN(const TokenizerFiles files,
-                            ReadTokenizerFiles(folder));
-  WordPieceOptions wordpiece;
-  wordpiece.lower_case = files.config.lower_case;
-  wordpiece.strip_accents = files.config.strip_accents;
-  wordpiece.tokenize_chinese_chars = files.config.tokenize_chinese_chars;
-  KODISTIL_ASSIGN_OR_RETURN(
-      std::unique_ptr<WordPieceTokenizer> tokenizer,
-      WordPieceTokenizer::Create(files.vocab, files.vocab_path, wordpiece));
+  KODISTIL_ASSIGN_OR_RETURN(LoadedTokenizer loaded,
+                            LoadTokenizer(folder, {options.mecab_dicdir}));
   const TokenNetworkInfo& known = network->info();
-  if (known.vocab_size > 0 && tokenizer->vocab_size() > known.vocab_size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(files.vocab_path, ": ", tokenizer->vocab_size(),
-                     " pieces, expected at most ", known.vocab_size,
-                     ", the vocab_size of config.json"));
+  const int vocab_size = loaded.tokenizer->vocab_size();
+  if (known.vocab_size > 0 && vocab_size > known.vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        loaded.path, ": ", vocab_size, " pieces, expected at most ",
+        known.vocab_size, ", the vocab_size of config.json"));
   }
   TeacherInfo info;
   info.name = LastPart(options.model_dir);
@@ -176,11 +161,11 @@ absl::StatusOr<std::unique_ptr<TeacherModel>> NewTokenTeacher(
   info.parameters = known.parameters;
   info.device = known.device;
   KODISTIL_ASSIGN_OR_RETURN(info.max_length,
-                            MaxLength(known, files.config, options.max_length));
+                            MaxLength(known, loaded, options.max_length));
   KODISTIL_ASSIGN_OR_RETURN(
-      info.fingerprint, FingerprintOf(known, folder, files, info.max_length));
-  return std::make_unique<TokenTeacher>(std::move(network),
-                                        std::move(tokenizer), std::move(info));
+      info.fingerprint, FingerprintOf(known, folder, loaded, info.max_length));
+  return std::make_unique<TokenTeacher>(
+      std::move(network), std::move(loaded.tokenizer), std::move(info));
 }
 
 }  // namespace kodistil

@@ -1,4 +1,4 @@
-// A teacher that tokenises with WordPiece and runs a TokenNetwork.
+// A teacher that tokenises as its folder says and runs a TokenNetwork.
 
 #ifndef KODISTIL_TEACHER_SERVICE_TOKEN_TEACHER_H_
 #define KODISTIL_TEACHER_SERVICE_TOKEN_TEACHER_H_
@@ -12,10 +12,11 @@
 
 namespace kodistil {
 
-// `folder` holds vocab.txt and, if there, tokenizer_config.json and config.json
-// (of which both go into the fingerprint). NOT_FOUND without vocab.txt,
+// `folder` holds the tokenizer's files (see LoadTokenizer) and, if there,
+// config.json; both go into the fingerprint. Errors of LoadTokenizer;
 // INVALID_ARGUMENT when the vocabulary or options.max_length exceeds what the
-// network takes.
+// network takes. A network with one token type reads a pair without them, as
+// RoBERTa does.
 absl::StatusOr<std::unique_ptr<TeacherModel>> NewTokenTeacher(
     std::unique_ptr<TokenNetwork> network, const std::string& folder,
     const TeacherModelOptions& options);

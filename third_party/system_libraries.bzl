@@ -13,6 +13,7 @@ _PKG_CONFIG = {
             "absl_flags_usage",
             "absl_flags_reflection",
             "absl_flat_hash_map",
+            "absl_flat_hash_set",
             "absl_random_random",
             "absl_span",
             "absl_status",
@@ -95,10 +96,10 @@ def _find_with_pkg_config(ctx, name, modules, package):
         linkopts = _ONLY_LINK[name]
     return _library(name, linkopts, copts = flags)
 
-def _find_header_library(ctx, name, header, link, package):
+def _find_header_library(ctx, name, header, libraries, package):
     if not ctx.path(header).exists:
         fail(_MISSING.format(what = "The header " + header, package = package))
-    return _library(name, ["-l" + link])
+    return _library(name, ["-l" + library for library in libraries])
 
 def _find_torch(ctx):
     """LIBTORCH_HOME, an unpacked LibTorch, wins over Debian's libtorch-dev."""
@@ -140,7 +141,13 @@ def _system_libraries_impl(ctx):
     build = "package(default_visibility = [\"//visibility:public\"])\n"
     for name, (modules, package) in _PKG_CONFIG.items():
         build += _find_with_pkg_config(ctx, name, modules, package)
-    build += _find_header_library(ctx, "linear", "/usr/include/linear.h", "linear", "liblinear-dev")
+    build += _find_header_library(ctx, "linear", "/usr/include/linear.h", ["linear"], "liblinear-dev")
+    build += _find_header_library(ctx, "mecab", "/usr/include/mecab.h", ["mecab"], "libmecab-dev")
+    build += _find_header_library(ctx, "dnnl", "/usr/include/dnnl.hpp", ["dnnl"], "libdnnl-dev")
+
+    # Not linked: see docs/adr/0013-tokenizers.md.
+    build += _find_header_library(ctx, "sentencepiece_headers", "/usr/include/sentencepiece_processor.h", [], "libsentencepiece-dev")
+    build += _find_header_library(ctx, "sentencepiece_train", "/usr/include/sentencepiece_trainer.h", ["sentencepiece_train", "sentencepiece"], "libsentencepiece-dev")
     build += _find_torch(ctx)
     _tool(ctx, "protoc", "protobuf-compiler")
     _tool(ctx, "grpc_cpp_plugin", "protobuf-compiler-grpc")
