@@ -70,12 +70,12 @@ class Sweep {
       : options_(options), stopped_(std::move(stopped)) {}
 
   absl::StatusOr<SweepOutcome> Run() {
-    KODISTIL_RETURN_IF_ERROR(Open());
-    KODISTIL_RETURN_IF_ERROR(LoadDataset());
-    KODISTIL_RETURN_IF_ERROR(LoadVocabularies());
-    KODISTIL_RETURN_IF_ERROR(PrepareTeachers());
-    KODISTIL_RETURN_IF_ERROR(MakeTrials());
-    KODISTIL_RETURN_IF_ERROR(LabelRows());
+    for (const auto step :
+         {&Sweep::Open, &Sweep::LoadDataset, &Sweep::LoadVocabularies,
+          &Sweep::PrepareTeachers, &Sweep::MakeTrials, &Sweep::LabelRows}) {
+      KODISTIL_RETURN_IF_ERROR((this->*step)());
+      if (stopped_()) return absl::CancelledError("the sweep was stopped");
+    }
     if (options_.label_only) return Outcome();
     KODISTIL_RETURN_IF_ERROR(SubmitTrials());
     if (!ledger_->Finished()) {

@@ -176,6 +176,7 @@ void TeacherStage::KeepAlive() {
 }
 
 absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
+  if (context_.stopped()) return absl::CancelledError("the sweep was stopped");
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
                             ResolveTargets(servers));

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "base/command_line.h"
 #include "base/files.h"
 #include "base/server.h"
 #include "base/testing.h"
@@ -21,7 +22,9 @@
 namespace kodistil {
 
 std::string TestBinary(const std::string& path) {
-  return absl::StrCat(getenv("TEST_SRCDIR"), "/kodistil/", path);
+  const char* runfiles = getenv("TEST_SRCDIR");
+  if (runfiles == nullptr) return FindSiblingBinary(path);
+  return absl::StrCat(runfiles, "/kodistil/", path);
 }
 
 bool PollUntil(absl::Duration limit, const std::function<bool()>& condition) {
@@ -99,8 +102,11 @@ std::string SweepHarness::Output() const {
 
 std::string SweepHarness::ComparableResults() const {
   const auto text = ReadFile(InWork("results.json"));
-  if (!text.ok()) return "";
-  nlohmann::json json = nlohmann::json::parse(*text);
+  return text.ok() ? kodistil::ComparableResults(*text) : "";
+}
+
+std::string ComparableResults(const std::string& results_json) {
+  nlohmann::json json = nlohmann::json::parse(results_json);
   for (auto& teacher : json["teachers"]) teacher.erase("seconds");
   for (auto& trial : json["trials"]) {
     for (const char* key :

@@ -28,8 +28,7 @@ class SweepHarness {
 
   // Stdout and stderr of the last run.
   std::string Output() const;
-  // results.json without what time decides (seconds, rates, attempts), so that
-  // two runs can be compared. Empty when there is none.
+  // ComparableResults of results.json; empty when there is none.
   std::string ComparableResults() const;
   // Trial ids of results.json.
   std::vector<std::string> TrialIds() const;
@@ -58,7 +57,11 @@ bool PollUntil(absl::Duration limit, const std::function<bool()>& condition);
 // Processes started by `parent` whose command line holds `text`.
 std::vector<int> ChildrenOf(int parent, const std::string& text);
 
-// A program of the project in the test's runfiles.
+// results.json without what time decides (seconds, rates, attempts), so that
+// two runs can be compared.
+std::string ComparableResults(const std::string& results_json);
+
+// A program of the project in the runfiles.
 std::string TestBinary(const std::string& path);
 
 }  // namespace kodistil

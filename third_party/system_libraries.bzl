@@ -48,7 +48,14 @@ _MISSING = """
     sudo deploy/install.sh
 """
 
-def _library(name, linkopts, copts = [], includes = [], hdrs = [], deps = []):
+# LibTorch is not instrumented, and code that links it is not built with
+# sanitizers: Bazel then skips whatever reaches it, tests and programs included.
+_NOT_SANITIZED = """select({
+        "@kodistil//third_party:sanitized": ["@platforms//:incompatible"],
+        "//conditions:default": [],
+    })"""
+
+def _library(name, linkopts, copts = [], includes = [], hdrs = [], deps = [], target_compatible_with = "[]"):
     return """
 cc_library(
     name = "{name}",
@@ -56,6 +63,7 @@ cc_library(
     hdrs = {hdrs},
     includes = {includes},
     linkopts = {linkopts},
+    target_compatible_with = {target_compatible_with},
     deps = {deps},
 )
 """.format(
@@ -64,6 +72,7 @@ cc_library(
         hdrs = hdrs if type(hdrs) == "string" else repr(hdrs),
         includes = includes,
         linkopts = linkopts,
+        target_compatible_with = target_compatible_with,
         deps = deps,
     )
 
@@ -108,6 +117,7 @@ def _find_torch(ctx):
             libraries,
             includes = ["libtorch/include", "libtorch/include/torch/csrc/api/include"],
             hdrs = "glob([\"libtorch/include/**\"])",
+            target_compatible_with = _NOT_SANITIZED,
         )
     header = "/usr/include/torch/csrc/api/include/torch/torch.h"
     if not ctx.path(header).exists:
@@ -118,6 +128,7 @@ def _find_torch(ctx):
         ["-ltorch", "-ltorch_cpu", "-lc10"],
         includes = ["torch_api"],
         hdrs = "glob([\"torch_api/**\"])",
+        target_compatible_with = _NOT_SANITIZED,
     )
 
 def _tool(ctx, name, package):
