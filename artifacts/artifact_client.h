@@ -33,13 +33,20 @@ class ArtifactClient {
   // another digest, UNAVAILABLE when it cannot be reached.
   absl::StatusOr<MappedFile> Get(const std::string& digest) const;
 
+  // As Get, past the cache: for what is wanted once.
+  absl::StatusOr<std::string> Download(const std::string& digest) const;
+
   // Sends the file and returns its digest. NOT_FOUND when there is no such
   // file; UNAVAILABLE as Get.
   absl::StatusOr<std::string> PutFile(const std::string& path) const;
+  // The same with a checkpoint's content. RESOURCE_EXHAUSTED when it is too
+  // large, FAILED_PRECONDITION when the service keeps no checkpoints.
+  absl::StatusOr<std::string> PutCheckpoint(absl::string_view content) const;
 
  private:
   absl::Status Fetch(const std::string& digest, std::string* content) const;
-  absl::Status Send(const std::string& digest, absl::string_view content) const;
+  absl::Status Send(const std::string& digest, absl::string_view content,
+                    bool checkpoint) const;
 
   const std::unique_ptr<v1::ArtifactService::Stub> stub_;
   const ArtifactStore cache_;

@@ -3,7 +3,10 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "artifacts/artifact_service.h"
+#include "artifacts/checkpoint_store.h"
+#include "base/grpc_bridge.h"
 #include "base/hash.h"
 #include "base/server.h"
 #include "base/testing.h"
@@ -25,7 +28,13 @@ class ArtifactClientTest : public ::testing::Test {
     cache_ = std::make_unique<ArtifactStore>(cache);
     ArtifactServiceOptions limits;
     limits.max_artifact_bytes = 3 << 20;
-    service_ = std::make_unique<ArtifactServiceImpl>(served_.get(), limits);
+    limits.max_put_bytes = 2 << 20;
+    CheckpointStoreOptions small;
+    small.max_bytes = 2 << 20;
+    ASSERT_OK_AND_ASSIGN(checkpoints_,
+                         CheckpointStore::Open(NewTestDir(), small));
+    service_ = std::make_unique<ArtifactServiceImpl>(served_.get(), limits,
+                                                     checkpoints_.get());
     ASSERT_OK_AND_ASSIGN(server_,
                          Server::Start(ServerOptions(), {service_.get()}));
     ArtifactClientOptions options;
@@ -35,6 +44,7 @@ class ArtifactClientTest : public ::testing::Test {
   }
 
   std::unique_ptr<ArtifactStore> served_, cache_;
+  std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<ArtifactServiceImpl> service_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<ArtifactClient> client_;
@@ -80,6 +90,31 @@ TEST_F(ArtifactClientTest, GetOfDamagedContentIsDataLoss) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")));
 }
 
+TEST_F(ArtifactClientTest, PutsBeyondTheMemoryOfAllAreUnavailable) {
+  const std::string held = LargeContent();
+  const auto stub =
+      v1::ArtifactService::NewStub(NewChannel(server_->address()));
+  grpc::ClientContext context;
+  v1::PutArtifactResponse response;
+  const auto writer = stub->Put(&context, &response);
+  v1::PutArtifactRequest request;
+  request.set_digest(Sha256Hex(held));
+  request.set_chunk(held);
+  ASSERT_TRUE(writer->Write(request));
+  // Refused as soon as the content above has arrived.
+  const std::string path = JoinPath(NewTestDir(), "file");
+  absl::Status status;
+  for (int i = 0; status.ok() && i < 1000; ++i) {
+    ASSERT_OK(WriteFileAtomically(path, absl::StrCat(LargeContent(), i)));
+    status = client_->PutFile(path).status();
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               HasSubstr("too many artifacts")));
+  ASSERT_TRUE(writer->WritesDone());
+  EXPECT_OK(FromGrpcCall(writer->Finish(), context));
+  EXPECT_OK(client_->PutFile(path));
+}
+
 TEST_F(ArtifactClientTest, PutFileSendsAndMayBeRepeated) {
   const std::string path = JoinPath(NewTestDir(), "file");
   for (const std::string& content : {LargeContent(), std::string()}) {
@@ -120,6 +155,29 @@ TEST_F(ArtifactClientTest, NoServerIsUnavailable) {
   EXPECT_THAT(client_->Get(Sha256Hex("x")),
               StatusIs(absl::StatusCode::kUnavailable,
                        HasSubstr("cannot fetch artifact")));
+}
+
+TEST_F(ArtifactClientTest, CheckpointGoesToTheCheckpointsAndPastTheCache) {
+  ASSERT_OK_AND_ASSIGN(const std::string digest,
+                       client_->PutCheckpoint(LargeContent()));
+  EXPECT_TRUE(checkpoints_->Has(digest));
+  EXPECT_FALSE(served_->Has(digest));
+  ASSERT_OK_AND_ASSIGN(const std::string content, client_->Download(digest));
+  EXPECT_TRUE(content == LargeContent());
+  EXPECT_FALSE(cache_->Has(digest));
+  EXPECT_THAT(client_->PutCheckpoint(std::string((2 << 20) + 1, 'x')),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("larger than 2097152")));
+}
+
+TEST_F(ArtifactClientTest, CheckpointsAreRefusedWhereNoneAreKept) {
+  ArtifactServiceImpl service(served_.get());
+  ASSERT_OK_AND_ASSIGN(const auto server,
+                       Server::Start(ServerOptions(), {&service}));
+  const ArtifactClient client(NewChannel(server->address()), *cache_);
+  EXPECT_THAT(client.PutCheckpoint("x"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("not kept here")));
 }
 
 }  // namespace

@@ -76,8 +76,17 @@ absl::StatusOr<MappedFile> ArtifactStore::Get(const std::string& digest) const {
   return file;
 }
 
+absl::Status ArtifactStore::Remove(const std::string& digest) const {
+  KODISTIL_RETURN_IF_ERROR(ValidateDigest(digest));
+  return RemoveAll(PathOf(digest));
+}
+
 bool ArtifactStore::Has(const std::string& digest) const {
   return Get(digest).ok();
+}
+
+bool ArtifactStore::Exists(const std::string& digest) const {
+  return ValidateDigest(digest).ok() && FileExists(PathOf(digest));
 }
 
 }  // namespace kodistil

@@ -33,6 +33,11 @@ class ArtifactStore {
   absl::StatusOr<MappedFile> Get(const std::string& digest) const;
   // Whether Get would succeed.
   bool Has(const std::string& digest) const;
+  // Whether there is a file of this digest, which was checked when it came.
+  bool Exists(const std::string& digest) const;
+
+  // Removes the content, if it is there. Who has it mapped keeps it.
+  absl::Status Remove(const std::string& digest) const;
 
   // Where the content of `digest` lies or would lie.
   std::string PathOf(const std::string& digest) const;

@@ -79,6 +79,28 @@ std::string PickledStorage(const std::string& type, const std::string& key,
                       PickledInt(elements), "tQ");
 }
 
+std::string PickledStreamStorage(const std::string& type,
+                                 const std::string& key, int32_t elements) {
+  return absl::StrCat("(", PickledText("storage"), "ctorch\n", type, "\n",
+                      PickledText(key), PickledText("cpu"),
+                      PickledInt(elements), "NtQ");
+}
+
+void TorchStreamForTest::SetKeys(const std::vector<std::string>& names) {
+  keys = "\x80\x02](";
+  for (const std::string& name : names) keys += PickledText(name);
+  keys += "e.";
+}
+
+void TorchStreamForTest::AddStorage(int64_t elements,
+                                    const std::string& content) {
+  storages += Raw(elements) + content;
+}
+
+std::string TorchStreamForTest::Bytes() const {
+  return absl::StrCat(magic, protocol, machine, state_dict, keys, storages);
+}
+
 std::string PickledTensorCall(const std::string& storage, int32_t offset,
                               const std::vector<int32_t>& shape,
                               const std::vector<int32_t>& strides) {

@@ -38,6 +38,28 @@ std::string PickledInt(int32_t number);
 std::string PickledDict(
     const std::vector<std::pair<std::string, std::string>>& items);
 
+// As PickledStorage, with the sixth field of a stream.
+std::string PickledStreamStorage(const std::string& type,
+                                 const std::string& key, int32_t elements);
+
+// A stream of torch.save before PyTorch 1.6: five pickles, then the storages.
+// As it is, a good one without tensors.
+struct TorchStreamForTest {
+  std::string magic = {
+      "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15};
+  std::string protocol = "\x80\x02M\xe9\x03.";
+  std::string machine = "\x80\x02}" + PickledText("little_endian") + "\x88s.";
+  std::string state_dict = "\x80\x02}.";
+  std::string keys = "\x80\x02].";
+  std::string storages;
+
+  // The pickle of a list of the keys.
+  void SetKeys(const std::vector<std::string>& names);
+  // Appends a storage: the count of elements and their bytes.
+  void AddStorage(int64_t elements, const std::string& content);
+  std::string Bytes() const;
+};
+
 struct FloatTensorForTest {
   std::vector<int32_t> shape;
   std::vector<float> values;

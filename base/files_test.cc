@@ -43,6 +43,15 @@ TEST(MappedFileTest, ErrorsNameThePath) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(dir)));
 }
 
+// It would wait for a writer for ever.
+TEST(MappedFileTest, PipeIsRefusedAtOnce) {
+  const std::string path = JoinPath(NewTestDir(), "pipe");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THAT(MappedFile::Open(path),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       ::testing::HasSubstr("expected a regular file")));
+}
+
 TEST(WriteFileTest, ReplacesAndLeavesNoTemporary) {
   const std::string dir = NewTestDir();
   const std::string path = JoinPath(dir, "a/b/file");

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMaxPickleBytes = 64 << 20;
 constexpr size_t kMaxValues = 1000000;
 constexpr size_t kMaxMarks = 64;
+constexpr size_t kMaxLineBytes = 1000;
 
 // The code and the name that Python's pickletools gives it. Those that are not
 // allowed are here for the message alone.
@@ -100,9 +101,9 @@ absl::string_view KindName(PickleMachine::Kind kind) {
 
 absl::Status PickleMachine::Fail(absl::StatusCode code,
                                  absl::string_view what) const {
-  return absl::Status(code,
-                      absl::StrCat(source_, " byte ", opcode_at_, ", opcode ",
-                                   OpcodeName(opcode_), ": ", what));
+  return absl::Status(
+      code, absl::StrCat(source_, " byte ", origin_ + opcode_at_, ", opcode ",
+                         OpcodeName(opcode_), ": ", what));
 }
 
 absl::StatusOr<absl::string_view> PickleMachine::Take(size_t size) {
@@ -110,18 +111,22 @@ absl::StatusOr<absl::string_view> PickleMachine::Take(size_t size) {
     return Damaged(absl::StrCat("needs ", size, " more bytes, ",
                                 pickle_.size() - at_, " are left"));
   }
+  if (at_ + size > kMaxPickleBytes) {
+    return Refused(
+        absl::StrCat("a pickle of more than ", kMaxPickleBytes, " bytes"));
+  }
   const absl::string_view bytes = pickle_.substr(at_, size);
   at_ += size;
   return bytes;
 }
 
 absl::StatusOr<absl::string_view> PickleMachine::TakeLine() {
-  const size_t end = pickle_.find('\n', at_);
-  if (end == absl::string_view::npos) {
+  const size_t size = pickle_.substr(at_, kMaxLineBytes).find('\n');
+  if (size == absl::string_view::npos) {
     return Damaged("a symbol's name without an end");
   }
-  const absl::string_view line = pickle_.substr(at_, end - at_);
-  at_ = end + 1;
+  const absl::string_view line = pickle_.substr(at_, size);
+  KODISTIL_RETURN_IF_ERROR(Take(size + 1).status());
   return line;
 }
 
@@ -183,26 +188,25 @@ absl::Status PickleMachine::Expect(Id id, Kind kind,
 }
 
 absl::StatusOr<PickleMachine::Id> PickleMachine::Run() {
-  if (pickle_.size() > kMaxPickleBytes) {
-    return Refused(absl::StrCat("a pickle of ", pickle_.size(),
-                                " bytes, expected at most ", kMaxPickleBytes));
-  }
   do {
-    opcode_at_ = at_;
     if (at_ >= pickle_.size()) {
       return Damaged("the pickle ends after it without STOP");
     }
-    opcode_ = static_cast<uint8_t>(pickle_[at_++]);
+    opcode_at_ = at_;
+    opcode_ = static_cast<uint8_t>(pickle_[at_]);
+    KODISTIL_RETURN_IF_ERROR(Take(1).status());
     KODISTIL_RETURN_IF_ERROR(Step());
   } while (opcode_ != '.');
-  if (at_ != pickle_.size()) {
-    return Damaged(absl::StrCat(pickle_.size() - at_, " bytes follow the end"));
-  }
   if (!marks_.empty() || stack_.size() != 1) {
     return Damaged(absl::StrCat("the stack holds ", stack_.size(),
                                 " objects at the end, expected 1"));
   }
   return stack_[0];
+}
+
+absl::Status PickleMachine::CheckNothingFollows() const {
+  if (at_ == pickle_.size()) return absl::OkStatus();
+  return Damaged(absl::StrCat(pickle_.size() - at_, " bytes follow the end"));
 }
 
 absl::Status PickleMachine::Step() {
@@ -297,6 +301,7 @@ absl::Status PickleMachine::StepContainer() {
     case 0x88:
     case 0x89:
       value.kind = Kind::kBool;
+      value.number = opcode_ == 0x88;
       break;
     default:
       return Refused("an opcode that no state dict needs");
@@ -384,8 +389,11 @@ absl::Status PickleMachine::SetItems(absl::StatusOr<std::vector<Id>> items) {
 absl::Status PickleMachine::Append(absl::StatusOr<std::vector<Id>> items) {
   KODISTIL_RETURN_IF_ERROR(items.status());
   if (stack_.empty()) return Damaged("there is no list to fill");
-  // What a list holds is of no use in a state dict.
-  return Expect(stack_.back(), Kind::kList, "what is appended to");
+  const Id id = stack_.back();
+  KODISTIL_RETURN_IF_ERROR(Expect(id, Kind::kList, "what is appended to"));
+  values_[id].items.insert(values_[id].items.end(), items->begin(),
+                           items->end());
+  return absl::OkStatus();
 }
 
 }  // namespace kodistil

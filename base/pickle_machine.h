@@ -19,7 +19,7 @@ namespace kodistil {
 // Not thread-safe; runs once. Borrows the pickle and the source's name. Every
 // error names the source, the byte and the opcode: DATA_LOSS for damage,
 // INVALID_ARGUMENT for what is not allowed. Memory is bounded by the pickle's
-// size: each byte makes at most one object.
+// size, each byte of which makes at most one object, and by 64 MiB of it.
 class PickleMachine {
  public:
   virtual ~PickleMachine() = default;
@@ -48,15 +48,21 @@ class PickleMachine {
     Kind kind = Kind::kNone;
     int64_t number = 0;                      // int, bool; tensor: its position
     absl::string_view text;                  // string; storage: its key
-    std::vector<Id> items;                   // tuple
+    std::vector<Id> items;                   // tuple, list
     std::vector<std::pair<Id, Id>> entries;  // dicts
   };
 
-  PickleMachine(absl::string_view pickle, const std::string& source)
-      : pickle_(pickle), source_(source) {}
+  // The pickle is at byte `origin` of the source; more may follow it.
+  PickleMachine(absl::string_view pickle, const std::string& source,
+                size_t origin = 0)
+      : pickle_(pickle), source_(source), origin_(origin) {}
 
   // Runs to STOP; the one object left, which is the pickle's.
   absl::StatusOr<Id> Run();
+  // The pickle's size, after Run.
+  size_t size() const { return at_; }
+  // DATA_LOSS when bytes follow, after Run.
+  absl::Status CheckNothingFollows() const;
 
   // The opcodes GLOBAL (pushes a symbol), BINPERSID, REDUCE and BUILD.
   virtual absl::Status Global(absl::string_view module,
@@ -103,6 +109,7 @@ class PickleMachine {
 
   const absl::string_view pickle_;
   const std::string& source_;
+  const size_t origin_;
   size_t at_ = 0;
   size_t opcode_at_ = 0;
   uint8_t opcode_ = 0;

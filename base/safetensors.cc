@@ -249,9 +249,10 @@ uint64_t LoadLength(absl::string_view bytes) {
   return length;
 }
 
-// The JSON text between the length and the data.
+// The JSON text between the length and the data, and where the data begins.
 absl::StatusOr<absl::string_view> HeaderText(absl::string_view bytes,
-                                             const std::string& source) {
+                                             const std::string& source,
+                                             uint64_t* data_begin) {
   if (bytes.size() < kLengthBytes) {
     return absl::DataLossError(absl::StrCat(
         source, ": ", bytes.size(),
@@ -268,6 +269,7 @@ absl::StatusOr<absl::string_view> HeaderText(absl::string_view bytes,
         source, ": the header should end at byte ", kLengthBytes + length,
         ", the file at byte ", bytes.size(), "; it is cut short"));
   }
+  *data_begin = kLengthBytes + length;
   absl::string_view header = bytes.substr(kLengthBytes, length);
   while (!header.empty() && header.back() == ' ') header.remove_suffix(1);
   if (header.empty() || header.front() != '{' || header.back() != '}') {
@@ -375,14 +377,15 @@ absl::Status ParseSafetensors(absl::string_view bytes,
                               const std::string& source,
                               std::map<std::string, TensorView>* tensors,
                               std::map<std::string, std::string>* metadata) {
+  uint64_t data_begin = 0;
   KODISTIL_ASSIGN_OR_RETURN(const absl::string_view header,
-                            HeaderText(bytes, source));
+                            HeaderText(bytes, source, &data_begin));
   HeaderReader reader;
   if (!Json::sax_parse(header, &reader)) {
     return absl::DataLossError(
         absl::StrCat(source, ": header: ", reader.error));
   }
-  const absl::string_view data = bytes.substr(kLengthBytes + LoadLength(bytes));
+  const absl::string_view data = bytes.substr(data_begin);
   KODISTIL_RETURN_IF_ERROR(CheckLayout(data.size(), source, &reader.entries));
   tensors->clear();
   for (Entry& entry : reader.entries) {

@@ -37,6 +37,8 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const {
     return metadata_;
   }
+  // The whole file.
+  absl::string_view bytes() const { return file_.bytes(); }
 
  private:
   MappedFile file_;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/files.h"
 #include "base/testing.h"
 
@@ -48,10 +49,11 @@ constexpr char kOffsets[] = "\"data_offsets\":[0,8]";
 
 void ExpectDataLoss(const std::vector<Bad>& table) {
   for (const Bad& bad : table) {
-    EXPECT_THAT(Parse(FileOf(bad.header, std::string(bad.data_bytes, 'x'))),
-                StatusIs(absl::StatusCode::kDataLoss,
-                         ::testing::AllOf(HasSubstr("some.file: "),
-                                          HasSubstr(bad.message))))
+    const absl::Status status =
+        Parse(FileOf(bad.header, std::string(bad.data_bytes, 'x')));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss,
+                                 ::testing::AllOf(HasSubstr("some.file: "),
+                                                  HasSubstr(bad.message))))
         << bad.why;
   }
 }
@@ -65,7 +67,22 @@ TEST(SafetensorsTest, MalformedJsonIsDataLoss) {
       {"byte order mark", "\xef\xbb\xbf{}", 0, "not a JSON object"},
       {"NUL", std::string("{}\0}", 4), 0, "byte 10: NUL"},
       {"broken", "{\"a\":}", 0, "not JSON at byte 13"},
-      {"two objects", "{}{}", 0, "not JSON"},
+      {"two objects", "{}{}", 0, "not JSON at byte 10"},
+      {"cut short", "{\"__metadata__\":{}", 0, "not JSON at byte 26"},
+      {"trailing comma", "{\"__metadata__\":{},}", 0, "not JSON at byte 27"},
+      {"single quotes", "{'a':{}}", 0, "not JSON at byte 9"},
+      {"no number", "{\"a\":NaN}", 0, "not JSON at byte 13"},
+      {"lone surrogate", "{\"\\ud800\":{}}", 0, "not JSON at byte 16"},
+      {"overlong UTF-8", "{\"\xc0\xaf\":{}}", 0, "not JSON at byte 10"},
+      {"padded with NUL", std::string("{}\0", 3), 0, "not a JSON object"},
+      {"padded with tabs", "{}\t", 0, "not a JSON object"},
+      {"metadata null", "{\"__metadata__\":null}", 0,
+       "entry \"__metadata__\" is null"},
+      {"metadata a list", "{\"__metadata__\":[]}", 0,
+       "entry \"__metadata__\" is an array"},
+      {"metadata a string", "{\"__metadata__\":\"\"}", 0,
+       "entry \"__metadata__\" is the string"},
+      {"entry is a list", "{\"a\":[]}", 0, "entry \"a\" is an array"},
       {"bad UTF-8", "{\"\xff\":{}}", 0, "not JSON"},
       {"comment", "{/**/}", 0, "not JSON"},
       {"entry is a number", "{\"a\":1}", 0, "entry \"a\" is 1"},
@@ -114,6 +131,32 @@ TEST(SafetensorsTest, MalformedEntriesAreDataLoss) {
       {"three offsets",
        One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[0,8,8]")), 8,
        "has 3 numbers, expected 2"},
+      {"shape twice", One(absl::StrCat(kDtype, kShape, kShape, kOffsets)), 8,
+       "duplicate key shape"},
+      {"offsets twice",
+       One(absl::StrCat(kDtype, kShape, kOffsets, ",", kOffsets)), 8,
+       "duplicate key data_offsets"},
+      {"negative offset",
+       One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[-8,0]")), 8,
+       "data_offsets holds -8"},
+      {"offset a float",
+       One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[0,8e0]")), 8,
+       "data_offsets holds 8e0"},
+      {"offset above int64",
+       One(absl::StrCat(kDtype, kShape,
+                        "\"data_offsets\":[0,18446744073709551615]")),
+       8, "data_offsets holds too large a number"},
+      {"65 axes",
+       One(absl::StrCat(
+           kDtype, "\"shape\":[1",
+           absl::StrReplaceAll(std::string(64, 'x'), {{"x", ",1"}}), "],",
+           kOffsets)),
+       8, "shape is too long"},
+      {"dtype null", One(absl::StrCat("\"dtype\":null,", kShape, kOffsets)), 8,
+       "dtype holds null, expected a string"},
+      {"dtype in lower case",
+       One(absl::StrCat("\"dtype\":\"f32\",", kShape, kOffsets)), 8,
+       "unknown dtype \"f32\""},
       {"no offsets in the list",
        One(absl::StrCat(kDtype, kShape, "\"data_offsets\":[]")), 8,
        "has 0 numbers, expected 2"},
@@ -172,6 +215,29 @@ TEST(SafetensorsTest, BadLengthsAreDataLoss) {
   EXPECT_THAT(Parse(FileOf("{}", "").substr(0, 9)),
               StatusIs(absl::StatusCode::kDataLoss,
                        HasSubstr("should end at byte 10, the file at byte 9")));
+}
+
+TEST(SafetensorsTest, HeaderAboveTheReferencesLimitIsDataLoss) {
+  std::string header(100000001, ' ');
+  header[0] = '{';
+  header[1] = '}';
+  EXPECT_THAT(Parse(FileOf(header, "")),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("header length 100000001, expected at most")));
+  header.pop_back();
+  EXPECT_OK(Parse(FileOf(header, "")));
+}
+
+TEST(SafetensorsTest, ManyTensorsAreBounded) {
+  std::string header = "{";
+  for (int i = 0; i <= 200000; ++i) {
+    absl::StrAppend(&header, i == 0 ? "\"" : ",\"", i,
+                    "\":{\"dtype\":\"U8\",\"shape\":[0],"
+                    "\"data_offsets\":[0,0]}");
+  }
+  EXPECT_THAT(Parse(FileOf(header + "}", "")),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("more than 200000 tensors")));
 }
 
 TEST(SafetensorsTest, DeepNestingIsRefused) {

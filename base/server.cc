@@ -2,21 +2,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdint>
+#include <thread>
+#include <utility>
 
-#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "base/call_counter.h"
 #include "base/files.h"
 
 namespace kodistil {
+namespace {
+
+// For so long no call must have been in flight before observers are cut off:
+// time for the last answers to leave, and for gRPC to turn new calls away.
+constexpr absl::Duration kQuiet = absl::Milliseconds(100);
+
+}  // namespace
+
+Server::Server(const ServerOptions& options)
+    : options_(options), calls_(std::make_shared<CallCounter>()) {}
 
 absl::Status ServerOptions::Validate() const {
   if (port < 0 || port > 65535) {
@@ -24,6 +37,12 @@ absl::Status ServerOptions::Validate() const {
         absl::StrCat("port ", port, ": expected 0 to 65535"));
   }
   if (host.empty()) return absl::InvalidArgumentError("the host is empty");
+  if (drain < absl::ZeroDuration() || drain_grace < absl::ZeroDuration() ||
+      drain > absl::Hours(1) || drain_grace > absl::Hours(1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "drain limit ", absl::FormatDuration(drain), ", grace ",
+        absl::FormatDuration(drain_grace), ": expected 0 to 1h of each"));
+  }
   return absl::OkStatus();
 }
 
@@ -35,8 +54,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
 
-  auto server = std::unique_ptr<Server>(new Server);
-  server->options_ = options;
+  auto server = std::unique_ptr<Server>(new Server(options));
   grpc::ServerBuilder builder;
   builder.AddListeningPort(absl::StrCat(options.host, ":", options.port),
                            grpc::InsecureServerCredentials(), &server->port_);
@@ -47,6 +65,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   for (grpc::Service* service : services) builder.RegisterService(service);
+  std::vector<
+      std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+      interceptors;
+  interceptors.push_back(CallCounter::NewInterceptors(server->calls_));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {
     return absl::UnavailableError(
@@ -67,12 +90,28 @@ void Server::SetServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(serving);
 }
 
+void Server::BeginDrain() {
+  if (server_ == nullptr) return;
+  if (server_->GetHealthCheckService() != nullptr) {
+    server_->GetHealthCheckService()->Shutdown();
+  }
+  absl::SleepFor(options_.drain_grace);
+}
+
 void Server::Shutdown() {
   if (server_ == nullptr) return;
   if (server_->GetHealthCheckService() != nullptr) {
-    server_->GetHealthCheckService()->SetServingStatus(false);
+    server_->GetHealthCheckService()->Shutdown();
   }
+  // gRPC would wait for open health checks until the limit.
+  absl::Notification over;
+  std::thread cut_observers([this, &over] {
+    if (!calls_->WaitUntilQuiet(kQuiet, over)) return;
+    grpc_server_cancel_all_calls(server_->c_server());
+  });
   server_->Shutdown(absl::ToChronoTime(absl::Now() + options_.drain));
+  over.Notify();
+  cut_observers.join();
   server_->Wait();
   server_ = nullptr;
 }
@@ -83,12 +122,14 @@ namespace {
 // delivered to any thread that does not block it, and libraries (OpenBLAS)
 // start threads before main.
 int stop_pipe[2] = {-1, -1};
-std::atomic<bool> stopping{false};
+std::atomic<bool> signalled{false};
 
 void OnStopSignal(int signal) {
   const int saved_errno = errno;
   const uint8_t byte = static_cast<uint8_t>(signal);
-  if (stopping || write(stop_pipe[1], &byte, 1) != 1) _exit(128 + signal);
+  if (signalled.exchange(true) || write(stop_pipe[1], &byte, 1) != 1) {
+    _exit(128 + signal);
+  }
   errno = saved_errno;
 }
 
@@ -107,7 +148,6 @@ int WaitForStopSignal() {
   uint8_t signal = 0;
   while (read(stop_pipe[0], &signal, 1) < 0 && errno == EINTR) {
   }
-  stopping = true;
   return signal;
 }
 
@@ -128,12 +168,6 @@ std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
                                    arguments);
-}
-
-absl::Duration BackoffDelay(int attempt) {
-  thread_local absl::BitGen bits;
-  const double base = 0.05 * std::pow(1.6, std::min(attempt, 20));
-  return absl::Seconds(std::min(base, 2.0) * absl::Uniform(bits, 0.8, 1.2));
 }
 
 }  // namespace kodistil

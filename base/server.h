@@ -10,11 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 
 namespace kodistil {
+
+class CallCounter;
 
 struct ServerOptions {
   // Address to listen on; loopback unless the user says otherwise.
@@ -25,6 +26,9 @@ struct ServerOptions {
   int max_message_bytes = 16 << 20;
   // How long calls in flight may go on after SIGTERM.
   absl::Duration drain = absl::Seconds(10);
+  // How long calls are still taken after SIGTERM while health says NOT_SERVING:
+  // load balancers need 3 to 5 s to notice.
+  absl::Duration drain_grace = absl::ZeroDuration();
 
   absl::Status Validate() const;
 };
@@ -45,25 +49,32 @@ class Server {
   std::string address() const;
 
   // What health checks answer, for the server and for each service; true from
-  // the start. No effect after Shutdown.
+  // the start. No effect after BeginDrain or Shutdown.
   void SetServing(bool serving);
 
-  // Health turns to NOT_SERVING, calls in flight get options.drain to finish.
-  // Idempotent.
+  // The first half of an orderly end: health turns to NOT_SERVING, and calls
+  // are taken for options.drain_grace. Returns after that time.
+  void BeginDrain();
+
+  // Health turns to NOT_SERVING, new calls are refused, calls in flight get
+  // options.drain to finish. Open health checks and reflection streams do not
+  // hold it up. Idempotent.
   void Shutdown();
 
  private:
-  Server() = default;
-  ServerOptions options_;
+  explicit Server(const ServerOptions& options);
+
+  const ServerOptions options_;
   int port_ = 0;
+  const std::shared_ptr<CallCounter> calls_;  // in flight
   std::unique_ptr<grpc::Server> server_;
 };
 
-// From now on SIGTERM and SIGINT do not end the process but wait for
-// WaitForStopSignal; call once, first in main.
+// From now on the first SIGTERM or SIGINT does not end the process but waits
+// for WaitForStopSignal; a second one ends the process at once. Call once,
+// first in main.
 void BlockStopSignals();
-// Waits for SIGTERM or SIGINT after BlockStopSignals; a second one ends the
-// process at once. Returns the signal.
+// Waits for SIGTERM or SIGINT after BlockStopSignals. Returns the signal.
 int WaitForStopSignal();
 
 // Tells a parent process the port: writes "PORT\n" to `path` atomically; an
@@ -71,28 +82,8 @@ int WaitForStopSignal();
 absl::Status WritePortFile(const std::string& path, int port);
 
 // An insecure channel to host:port with the project's limits: messages up to 64
-// MiB, quick reconnects (100 ms to 2 s).
+// MiB, quick reconnects (100 ms to 2 s), no retries: see base/retry.h.
 std::shared_ptr<grpc::Channel> NewChannel(const std::string& address);
-
-// Retries `call` while it returns UNAVAILABLE, with jittered exponential
-// backoff from 50 ms to 2 s, until `limit` has passed; returns its last status.
-template <typename Call>
-absl::Status RetryUnavailable(absl::Duration limit, Call&& call);
-
-// The wait before try `attempt` (from 0): exponential, +-20 %.
-absl::Duration BackoffDelay(int attempt);
-
-template <typename Call>
-absl::Status RetryUnavailable(absl::Duration limit, Call&& call) {
-  const absl::Time end = absl::Now() + limit;
-  for (int attempt = 0;; ++attempt) {
-    const absl::Status status = call();
-    if (status.code() != absl::StatusCode::kUnavailable) return status;
-    const absl::Duration delay = BackoffDelay(attempt);
-    if (absl::Now() + delay > end) return status;
-    absl::SleepFor(delay);
-  }
-}
 
 }  // namespace kodistil
 

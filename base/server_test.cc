@@ -151,42 +151,6 @@ TEST(ServerTest, CallLongerThanTheDrainIsCancelled) {
   shutdown.join();
 }
 
-TEST(RetryUnavailableTest, RetriesOnlyUnavailable) {
-  int calls = 0;
-  EXPECT_OK(RetryUnavailable(absl::Seconds(10), [&] {
-    return ++calls < 3 ? absl::UnavailableError("soon") : absl::OkStatus();
-  }));
-  EXPECT_EQ(calls, 3);
-  calls = 0;
-  EXPECT_THAT(RetryUnavailable(absl::Seconds(10),
-                               [&] {
-                                 ++calls;
-                                 return absl::ResourceExhaustedError("big");
-                               }),
-              StatusIs(absl::StatusCode::kResourceExhausted, "big"));
-  EXPECT_EQ(calls, 1);
-}
-
-TEST(RetryUnavailableTest, GivesUpAtTheLimitWithTheLastStatus) {
-  int calls = 0;
-  EXPECT_THAT(RetryUnavailable(absl::ZeroDuration(),
-                               [&] {
-                                 ++calls;
-                                 return absl::UnavailableError("down");
-                               }),
-              StatusIs(absl::StatusCode::kUnavailable, "down"));
-  EXPECT_EQ(calls, 1);
-}
-
-TEST(BackoffDelayTest, GrowsFromFiftyMillisecondsToTwoSeconds) {
-  for (int i = 0; i < 100; ++i) {
-    EXPECT_GE(BackoffDelay(0), absl::Milliseconds(40));
-    EXPECT_LE(BackoffDelay(0), absl::Milliseconds(60));
-    EXPECT_GE(BackoffDelay(1000), absl::Milliseconds(1600));
-    EXPECT_LE(BackoffDelay(1000), absl::Milliseconds(2400));
-  }
-}
-
 TEST(NewChannelTest, NobodyThereIsUnavailable) {
   int port = 0;
   {
@@ -213,6 +177,17 @@ TEST(StopSignalDeathTest, SigtermIsWaitedForAndASecondOneEndsTheProcess) {
         for (;;) pause();
       },
       ::testing::ExitedWithCode(128 + SIGINT), "");
+}
+
+TEST(StopSignalDeathTest, SecondSignalEndsTheProcessBeforeItWaitsToo) {
+  EXPECT_EXIT(
+      {
+        BlockStopSignals();
+        kill(getpid(), SIGTERM);
+        kill(getpid(), SIGTERM);
+        for (;;) pause();
+      },
+      ::testing::ExitedWithCode(128 + SIGTERM), "");
 }
 
 TEST(StopSignalDeathTest, ThreadsFromBeforeMainDoNotMatter) {

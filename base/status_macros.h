@@ -31,7 +31,7 @@
 
 namespace kodistil {
 
-// `status` with "context: " before its message; OK stays OK.
+// `status` with "context: " before its message, payloads kept; OK stays OK.
 absl::Status Annotate(const absl::Status& status, absl::string_view context);
 
 }  // namespace kodistil

@@ -56,7 +56,11 @@ class ZipParser {
     if (at != directory_end_) {
       return Damaged(at, "the directory does not end where it should");
     }
+    // Before the checksums: overlapping members could make them quadratic.
     KODISTIL_RETURN_IF_ERROR(CheckOverlaps());
+    for (const Entry& entry : checked_) {
+      KODISTIL_RETURN_IF_ERROR(CheckCrc(entry));
+    }
     return std::move(members_);
   }
 
@@ -90,6 +94,7 @@ class ZipParser {
   absl::Status ReadMember(const Entry& entry);
   absl::Status CheckDescriptor(const Entry& entry, uint64_t* end) const;
   absl::Status CheckOverlaps();
+  absl::Status CheckCrc(const Entry& entry) const;
 
   const absl::string_view bytes_;
   const std::string& source_;
@@ -97,6 +102,7 @@ class ZipParser {
   uint64_t directory_begin_ = 0;
   uint64_t directory_end_ = 0;
   std::vector<std::pair<uint64_t, uint64_t>> ranges_;  // of whole members
+  std::vector<Entry> checked_;                         // but for their content
   std::map<std::string, absl::string_view> members_;
 };
 
@@ -257,18 +263,22 @@ absl::Status ZipParser::ReadMember(const Entry& entry) {
                                        absl::Utf8SafeCHexEscape(entry.name),
                                        "' differs from the directory"));
   }
-  const absl::string_view content = bytes_.substr(data, entry.size);
-  if (const uint32_t crc = ZipCrc32(content); crc != entry.crc) {
-    return Damaged(
-        data, absl::StrCat("member '", absl::Utf8SafeCHexEscape(entry.name),
-                           "' has CRC-32 ", absl::Hex(crc), ", expected ",
-                           absl::Hex(entry.crc)));
-  }
   uint64_t end = data + entry.size;
   if (described) KODISTIL_RETURN_IF_ERROR(CheckDescriptor(entry, &end));
   ranges_.emplace_back(begin, end);
-  members_[entry.name] = content;
+  members_[entry.name] = bytes_.substr(data, entry.size);
+  checked_.push_back(entry);
   return absl::OkStatus();
+}
+
+absl::Status ZipParser::CheckCrc(const Entry& entry) const {
+  const absl::string_view content = members_.at(entry.name);
+  const uint32_t crc = ZipCrc32(content);
+  if (crc == entry.crc) return absl::OkStatus();
+  return Damaged(content.data() - bytes_.data(),
+                 absl::StrCat("member '", absl::Utf8SafeCHexEscape(entry.name),
+                              "' has CRC-32 ", absl::Hex(crc), ", expected ",
+                              absl::Hex(entry.crc)));
 }
 
 absl::Status ZipParser::CheckDescriptor(const Entry& entry,

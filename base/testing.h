@@ -51,6 +51,13 @@ MATCHER_P2(StatusIs, code, message,
   ASSERT_THAT(status_or, ::kodistil::IsOk());            \
   lhs = *std::move(status_or)
 
+// Whether a sanitizer watches, which takes memory of its own and slows down.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // A new empty folder under TEST_TMPDIR.
 std::string NewTestDir();
 

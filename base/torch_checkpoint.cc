@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -12,24 +13,34 @@
 #include "base/status_macros.h"
 #include "base/stored_zip.h"
 #include "base/torch_pickle.h"
+#include "base/torch_stream.h"
 
 namespace kodistil {
 namespace {
 
 using Members = std::map<std::string, absl::string_view>;
 
-// The pickle of the number that older versions of torch.save begin with.
-constexpr absl::string_view kLegacyMagic(
-    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14);
 constexpr char kSaveAgain[] =
     "load it in PyTorch and save its state_dict() again with "
     "torch.save(state_dict, path)";
 
+// What either container holds.
+struct Content {
+  std::map<std::string, PickledTensor> tensors;  // by name
+  Members storages;                              // by key
+  // In messages, what comes before a storage's key.
+  std::string prefix;
+
+  std::string Describe(const std::string& key) const {
+    return absl::StrCat(prefix, absl::Utf8SafeCHexEscape(key), "'");
+  }
+};
+
 absl::Status CheckContainer(absl::string_view bytes,
                             const std::string& source) {
   absl::string_view kind;
-  if (absl::StartsWith(bytes, kLegacyMagic)) {
-    kind = "the stream that torch.save wrote before PyTorch 1.6";
+  if (IsTorchStream(bytes)) {
+    return absl::OkStatus();
   } else if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") {
     kind = "a tar archive";
   } else if (absl::StartsWith(bytes, "\x80")) {
@@ -40,12 +51,13 @@ absl::Status CheckContainer(absl::string_view bytes,
     return absl::InvalidArgumentError(
         absl::StrCat(source, ": not a PyTorch checkpoint: begins with '",
                      absl::CHexEscape(bytes.substr(0, 8)),
-                     "', expected a ZIP archive ('PK\\x03\\x04')"));
+                     "', expected a ZIP archive ('PK\\x03\\x04') or the stream "
+                     "of PyTorch before 1.6"));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       source, ": is ", kind,
       ", which is not read; expected the ZIP archive of PyTorch 1.6 and "
-      "later: ",
+      "later, or the stream of earlier versions: ",
       kSaveAgain));
 }
 
@@ -134,6 +146,8 @@ std::string Gather(const PickledTensor& tensor, absl::string_view record,
     memcpy(&bytes[to * element_bytes], record.data() + from * element_bytes,
            element_bytes);
     for (size_t axis = index.size(); axis-- > 0;) {
+      // The stride of such an axis is not bounded.
+      if (tensor.shape[axis] == 1) continue;
       from += tensor.strides[axis];
       if (++index[axis] < tensor.shape[axis]) break;
       from -= tensor.shape[axis] * tensor.strides[axis];
@@ -144,16 +158,13 @@ std::string Gather(const PickledTensor& tensor, absl::string_view record,
 }
 
 // The content of a tensor's storage, as long as the pickle says.
-absl::StatusOr<absl::string_view> FindRecord(const Members& members,
-                                             const std::string& root,
+absl::StatusOr<absl::string_view> FindRecord(const Content& content,
                                              const std::string& source,
                                              const std::string& name,
                                              const PickledTensor& tensor) {
-  const std::string member = absl::StrCat(root, "data/", tensor.storage);
-  const std::string quoted =
-      absl::StrCat("member '", absl::Utf8SafeCHexEscape(member), "'");
-  const auto record = members.find(member);
-  if (record == members.end()) {
+  const std::string quoted = content.Describe(tensor.storage);
+  const auto record = content.storages.find(tensor.storage);
+  if (record == content.storages.end()) {
     return TensorError(source, name, absl::StrCat("no ", quoted));
   }
   const uint64_t size = DtypeBytes(tensor.dtype);
@@ -169,6 +180,41 @@ absl::StatusOr<absl::string_view> FindRecord(const Members& members,
   return record->second;
 }
 
+absl::StatusOr<Content> ReadZip(absl::string_view bytes,
+                                const std::string& source) {
+  KODISTIL_ASSIGN_OR_RETURN(const Members members,
+                            ParseStoredZip(bytes, source));
+  KODISTIL_ASSIGN_OR_RETURN(const std::string root, RootOf(members, source));
+  KODISTIL_ASSIGN_OR_RETURN(
+      StateDictPickle pickle,
+      ParseStateDictPickle(members.at(root + "data.pkl"),
+                           absl::StrCat(source, ": ", root, "data.pkl"),
+                           TorchContainer::kZip));
+  Content content;
+  content.tensors = std::move(pickle.tensors);
+  const std::string folder = root + "data/";
+  for (const auto& [name, bytes_of] : members) {
+    absl::string_view key = name;
+    if (absl::ConsumePrefix(&key, folder)) {
+      content.storages.emplace(key, bytes_of);
+    }
+  }
+  content.prefix =
+      absl::StrCat("member '", absl::Utf8SafeCHexEscape(root), "data/");
+  return content;
+}
+
+absl::StatusOr<Content> ReadStream(absl::string_view bytes,
+                                   const std::string& source) {
+  KODISTIL_ASSIGN_OR_RETURN(TorchStream stream,
+                            ParseTorchStream(bytes, source));
+  Content content;
+  content.tensors = std::move(stream.tensors);
+  content.storages = std::move(stream.storages);
+  content.prefix = "storage '";
+  return content;
+}
+
 }  // namespace
 
 absl::Status ParseTorchCheckpoint(absl::string_view bytes,
@@ -176,17 +222,13 @@ absl::Status ParseTorchCheckpoint(absl::string_view bytes,
                                   std::deque<std::string>* copies,
                                   std::map<std::string, TensorView>* tensors) {
   KODISTIL_RETURN_IF_ERROR(CheckContainer(bytes, source));
-  KODISTIL_ASSIGN_OR_RETURN(const Members members,
-                            ParseStoredZip(bytes, source));
-  KODISTIL_ASSIGN_OR_RETURN(const std::string root, RootOf(members, source));
-  KODISTIL_ASSIGN_OR_RETURN(
-      const auto pickled,
-      ParseStateDictPickle(members.at(root + "data.pkl"),
-                           absl::StrCat(source, ": ", root, "data.pkl")));
+  KODISTIL_ASSIGN_OR_RETURN(const Content content,
+                            IsTorchStream(bytes) ? ReadStream(bytes, source)
+                                                 : ReadZip(bytes, source));
   uint64_t copied = 0;
-  for (const auto& [name, tensor] : pickled) {
+  for (const auto& [name, tensor] : content.tensors) {
     KODISTIL_ASSIGN_OR_RETURN(const absl::string_view record,
-                              FindRecord(members, root, source, name, tensor));
+                              FindRecord(content, source, name, tensor));
     const int64_t size = DtypeBytes(tensor.dtype);
     const int64_t elements = CheckedElements(tensor);
     if (elements < 0) {
@@ -212,6 +254,10 @@ absl::Status ParseTorchCheckpoint(absl::string_view bytes,
     view.bytes = copies->back();
   }
   return absl::OkStatus();
+}
+
+const char* TorchCheckpoint::container() const {
+  return IsTorchStream(bytes()) ? "PyTorch stream" : "PyTorch zip";
 }
 
 absl::StatusOr<TorchCheckpoint> TorchCheckpoint::Open(const std::string& path) {

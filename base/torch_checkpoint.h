@@ -18,16 +18,20 @@ namespace kodistil {
 // A memory-mapped file. Movable; thread-safe to read.
 class TorchCheckpoint {
  public:
-  // Reads the zip container of PyTorch 1.6 and later. INVALID_ARGUMENT when the
-  // file is of another kind (older torch.save, TorchScript, tar), holds more
-  // than a dict of tensors, or asks for anything a state dict does not need;
-  // DATA_LOSS when it is damaged; NOT_FOUND when there is none. All name the
-  // path and the byte, the opcode or the tensor.
+  // Reads the ZIP archive of PyTorch 1.6 and later, and the stream of earlier
+  // versions. INVALID_ARGUMENT when the file is of another kind (TorchScript,
+  // tar), holds more than a dict of tensors, or asks for anything a state dict
+  // does not need; DATA_LOSS when it is damaged; NOT_FOUND when there is none.
+  // All name the path and the byte, the opcode or the tensor.
   static absl::StatusOr<TorchCheckpoint> Open(const std::string& path);
 
   // By PyTorch's name, in row-major order whatever the strides were. The views
   // live as long as this object.
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+  // The whole file.
+  absl::string_view bytes() const { return file_.bytes(); }
+  // For people: "PyTorch zip" or "PyTorch stream".
+  const char* container() const;
 
  private:
   MappedFile file_;

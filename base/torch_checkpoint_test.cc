@@ -1,8 +1,11 @@
 #include "base/torch_checkpoint.h"
 
+#include <math.h>
 #include <string.h>
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -119,11 +122,99 @@ TEST(TorchCheckpointTest, SeedCheckpointsAreRead) {
   EXPECT_THAT(small.tensors().at("linear.weight").shape, ElementsAre(2, 128));
 }
 
+// What tools/make_checkpoint_testdata.py put into both files.
+class PyTorchFileTest : public ::testing::TestWithParam<std::string> {};
+
+// `count` numbers from `first` with a step, as float32.
+std::vector<float> Sequence(float first, float step, int count) {
+  std::vector<float> values;
+  for (int i = 0; i < count; ++i) values.push_back(first + step * i);
+  return values;
+}
+
+TEST_P(PyTorchFileTest, EveryDtypeIsRead) {
+  ASSERT_OK_AND_ASSIGN(const TorchCheckpoint checkpoint,
+                       TorchCheckpoint::Open("base/testdata/" + GetParam()));
+  EXPECT_EQ(checkpoint.tensors().size(), 21u);
+  const std::map<std::string, std::string> floating = {{"float32", "F32"},
+                                                       {"float16", "F16"},
+                                                       {"bfloat16", "BF16"},
+                                                       {"float64", "F64"}};
+  for (const auto& [name, dtype] : floating) {
+    const TensorView& tensor = checkpoint.tensors().at(name);
+    EXPECT_EQ(tensor.dtype, dtype);
+    EXPECT_THAT(tensor.shape, ElementsAre(2, 2));
+    EXPECT_THAT(*ToFloats(tensor), ElementsAre(0, 1, 2, 3)) << name;
+  }
+  const std::string zero(7, '\0');
+  const auto integers = [&](size_t size) {
+    std::string bytes;
+    for (char i = 0; i < 4; ++i) bytes += i + zero.substr(0, size - 1);
+    return bytes;
+  };
+  const std::map<std::string, std::pair<std::string, size_t>> whole = {
+      {"int64", {"I64", 8}},
+      {"int32", {"I32", 4}},
+      {"int16", {"I16", 2}},
+      {"int8", {"I8", 1}},
+      {"uint8", {"U8", 1}}};
+  for (const auto& [name, expected] : whole) {
+    const TensorView& tensor = checkpoint.tensors().at(name);
+    EXPECT_EQ(tensor.dtype, expected.first);
+    EXPECT_EQ(tensor.bytes, integers(expected.second)) << name;
+  }
+  EXPECT_EQ(checkpoint.tensors().at("bool").dtype, "BOOL");
+  EXPECT_EQ(checkpoint.tensors().at("bool").bytes, std::string("\0\1\1\1", 4));
+}
+
+TEST_P(PyTorchFileTest, ViewsOfOneStorageAreRead) {
+  ASSERT_OK_AND_ASSIGN(const TorchCheckpoint checkpoint,
+                       TorchCheckpoint::Open("base/testdata/" + GetParam()));
+  const auto& tensors = checkpoint.tensors();
+  EXPECT_EQ(Floats(tensors.at("storage")), Sequence(0, 1, 24));
+  EXPECT_EQ(tensors.at("tied").bytes.data(),
+            tensors.at("storage").bytes.data());
+  EXPECT_EQ(Floats(tensors.at("offset")), Sequence(5, 1, 4));
+  EXPECT_THAT(tensors.at("transposed").shape, ElementsAre(6, 4));
+  const std::vector<float> transposed = Floats(tensors.at("transposed"));
+  for (int i = 0; i < 24; ++i) EXPECT_EQ(transposed[i], i / 4 + i % 4 * 6);
+  EXPECT_THAT(tensors.at("strided").shape, ElementsAre(2, 2, 2));
+  EXPECT_THAT(Floats(tensors.at("strided")),
+              ElementsAre(4, 6, 8, 10, 16, 18, 20, 22));
+  EXPECT_THAT(Floats(tensors.at("scalar")), ElementsAre(-1e4));
+  EXPECT_TRUE(tensors.at("scalar").shape.empty());
+  EXPECT_THAT(tensors.at("empty").shape, ElementsAre(0, 4));
+  EXPECT_THAT(Floats(tensors.at("parameter")), ElementsAre(0, 1));
+  EXPECT_EQ(Floats(tensors.at("weight")), Sequence(0, 0.25, 6));
+  EXPECT_THAT(Floats(tensors.at("bias")), ElementsAre(-1.5, HUGE_VALF));
+  EXPECT_EQ(tensors.count("가중치"), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Containers, PyTorchFileTest,
+                         ::testing::Values("zip.pt", "stream.pt"));
+
+TEST(TorchCheckpointTest, ContainersAreTold) {
+  EXPECT_STREQ(TorchCheckpoint::Open("base/testdata/zip.pt")->container(),
+               "PyTorch zip");
+  EXPECT_STREQ(TorchCheckpoint::Open("base/testdata/stream.pt")->container(),
+               "PyTorch stream");
+}
+
+TEST(TorchCheckpointTest, WholeModelIsRefused) {
+  EXPECT_THAT(
+      TorchCheckpoint::Open("base/testdata/module.pt"),
+      StatusIs(kRefused,
+               AllOf(HasSubstr("asks for torch.nn.modules.linear.Linear"),
+                     HasSubstr("save its state_dict() instead"))));
+}
+
+TEST(TorchCheckpointTest, EmptyStateDictIsRead) {
+  ASSERT_OK_AND_ASSIGN(const TorchCheckpoint checkpoint,
+                       TorchCheckpoint::Open("base/testdata/no_tensors.pt"));
+  EXPECT_TRUE(checkpoint.tensors().empty());
+}
+
 TEST(TorchCheckpointTest, OtherKindsOfFilesAreNamed) {
-  const std::string legacy(
-      "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
-  EXPECT_THAT(Parse(legacy),
-              StatusIs(kRefused, HasSubstr("before PyTorch 1.6")));
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   EXPECT_THAT(Parse(tar), StatusIs(kRefused, HasSubstr("a tar archive")));
@@ -147,9 +238,24 @@ TEST(TorchCheckpointTest, ForeignSymbolIsRefusedByName) {
       StatusIs(kRefused,
                AllOf(HasSubstr("m.pt: archive/data.pkl byte 2, opcode GLOBAL"),
                      HasSubstr("asks for os.system"))));
-  EXPECT_THAT(ParsePickle("\x80\x02"
-                          "ctorch\nload\n."),
-              StatusIs(kRefused, HasSubstr("torch.load")));
+  for (const auto& [line, name] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"ctorch\nload\n", "torch.load"},
+           {"cposix\nsystem\n", "posix.system"},
+           {"cnt\nsystem\n", "nt.system"},
+           {"c__builtin__\neval\n", "__builtin__.eval"},
+           {"cbuiltins\nexec\n", "builtins.exec"},
+           {"csubprocess\nPopen\n", "subprocess.Popen"},
+           {"ccollections\nOrderedDict.fromkeys\n",
+            "collections.OrderedDict.fromkeys"},
+           {"ctorch._utils\n_rebuild_tensor\n", "torch._utils._rebuild_tensor"},
+           {"ctorch\nfloatstorage\n", "torch.floatstorage"},
+           {"c\n\n", "asks for ., which"},
+           {std::string("ctorch\0\nFloatStorage\n", 21), "torch\\x00.Float"},
+           {"c\xff\nx\n", "\\xff.x"}}) {
+    EXPECT_THAT(ParsePickle("\x80\x02" + line + "."),
+                StatusIs(kRefused, HasSubstr(name)));
+  }
 }
 
 TEST(TorchCheckpointTest, ForeignOpcodesAreRefusedByName) {
@@ -158,6 +264,24 @@ TEST(TorchCheckpointTest, ForeignOpcodesAreRefusedByName) {
       {"\x93.", "STACK_GLOBAL"},
       {")\x81.", "NEWOBJ"},
       {"\x82\x01.", "EXT1"},
+      {"NN\x92.", "NEWOBJ_EX"},
+      {"(o.", "OBJ"},
+      {"\x83\x01\x01.", "EXT2"},
+      {"\x84\x01\x01\x01\x01.", "EXT4"},
+      {"\x8b\x01\x01\x01\x01.", "LONG4"},
+      {"\x95\x01\x01\x01\x01\x01\x01\x01\x01.", "FRAME"},
+      {"\x94.", "MEMOIZE"},
+      {"I1\n.", "INT"},
+      {"F1\n.", "FLOAT"},
+      {"S'a'\n.", "STRING"},
+      {"Va\n.", "UNICODE"},
+      {"N0.", "POP"},
+      {"(1.", "POP_MARK"},
+      {"(d.", "DICT"},
+      {"(l.", "LIST"},
+      {"g0\n.", "GET"},
+      {"p0\n.", "PUT"},
+      {"B\x01\x01\x01\x01.", "BINBYTES"},
       {"Pabc\n.", "PERSID"},
       {"N2.", "DUP"},
       {"\x8c\x01"
@@ -267,6 +391,18 @@ TEST(TorchCheckpointTest, StorageOfAnotherLengthIsDataLoss) {
               StatusIs(kDamaged, HasSubstr("no member 'archive/data/9'")));
 }
 
+// The stride of an axis of one element means nothing, however large.
+TEST(TorchCheckpointTest, StrideOfAnAxisOfOneIsFree) {
+  const std::string huge = "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f";
+  std::string call = PickledTensorCall(Storage6(), 5, {1, 1}, {7, 7});
+  call.replace(call.rfind(PickledInt(7)), 5, huge);
+  call.replace(call.rfind(PickledInt(7)), 5, huge);
+  EXPECT_OK(ParsePickle(PickledDict({{"a", call}})));
+  call = PickledTensorCall(Storage6(), 1, {1, 2, 2}, {7, 1, 2});
+  call.replace(call.rfind(PickledInt(7)), 5, huge);
+  EXPECT_OK(ParsePickle(PickledDict({{"a", call}})));
+}
+
 TEST(TorchCheckpointTest, ManyWindowsOnOneStorageAreBounded) {
   std::vector<std::pair<std::string, std::string>> items;
   std::string content(4 * 40000, '\0');
@@ -285,6 +421,22 @@ TEST(TorchCheckpointTest, DictThatHoldsItselfIsHarmless) {
                                        PickledText("k"), "h",
                                        std::string(1, '\0'), "s.")),
               StatusIs(kRefused, HasSubstr("'k' is a dict")));
+}
+
+// A list and a tuple that hold themselves, by way of the memo.
+TEST(TorchCheckpointTest, LoopsAreHarmless) {
+  const std::string zero(1, '\0');
+  EXPECT_THAT(ParsePickle("\x80\x02]q" + zero + "h" + zero + "a."),
+              StatusIs(kRefused, HasSubstr("what the file holds is a list")));
+  EXPECT_THAT(ParsePickle("\x80\x02]q" + zero + "h" + zero +
+                          "\x85"
+                          "a."),
+              StatusIs(kRefused, HasSubstr("what the file holds is a list")));
+  // A storage's key that is a list that holds itself.
+  EXPECT_THAT(ParsePickle("\x80\x02(" + PickledText("storage") +
+                          "ctorch\nFloatStorage\n]q" + zero + "h" + zero + "a" +
+                          PickledText("cpu") + PickledInt(6) + "tQ."),
+              StatusIs(kRefused, HasSubstr("the key is a list")));
 }
 
 TEST(TorchCheckpointTest, PickleTruncatedAnywhereIsAnError) {

@@ -46,10 +46,11 @@ constexpr SymbolEntry kSymbols[] = {
 
 class StateDictMachine final : public PickleMachine {
  public:
-  StateDictMachine(absl::string_view pickle, const std::string& source)
-      : PickleMachine(pickle, source) {}
+  StateDictMachine(absl::string_view pickle, const std::string& source,
+                   TorchContainer container, size_t origin)
+      : PickleMachine(pickle, source, origin), container_(container) {}
 
-  absl::StatusOr<std::map<std::string, PickledTensor>> Tensors();
+  absl::StatusOr<StateDictPickle> Parse();
 
  private:
   absl::Status Global(absl::string_view module,
@@ -60,10 +61,14 @@ class StateDictMachine final : public PickleMachine {
     // Modules' versions ("_metadata"), of no use here.
     return Expect(object, Kind::kOrderedDict, "what is built");
   }
+  absl::Status CheckFields(const std::vector<Id>& items);
+  absl::Status AddStorage(absl::string_view key, StorageInfo storage);
   absl::Status RebuildTensor(const std::vector<Id>& arguments);
   absl::StatusOr<std::vector<int64_t>> Axes(Id tuple, absl::string_view what);
 
+  const TorchContainer container_;
   std::vector<PickledTensor> tensors_;
+  std::map<std::string, StorageInfo> storages_;
 };
 
 absl::Status StateDictMachine::Global(absl::string_view module,
@@ -76,20 +81,20 @@ absl::Status StateDictMachine::Global(absl::string_view module,
     return Push(std::move(value));
   }
   return Refused(absl::StrCat(
-      "asks for ", absl::Utf8SafeCHexEscape(module.substr(0, 100)), ".",
-      absl::Utf8SafeCHexEscape(name.substr(0, 100)),
+      "asks for ", absl::CHexEscape(module.substr(0, 100)), ".",
+      absl::CHexEscape(name.substr(0, 100)),
       ", which no state dict needs; nothing was run. If the file is a whole "
       "model, save its state_dict() instead"));
 }
 
-absl::Status StateDictMachine::PersistentId(Id id) {
-  KODISTIL_RETURN_IF_ERROR(Expect(id, Kind::kTuple, "a persistent id"));
-  // ("storage", type, key, location, elements). The location is where the
-  // tensor lay when it was saved and says nothing about the file.
-  const std::vector<Id>& items = value(id).items;
-  if (items.size() != 5) {
+// ("storage", type, key, location, elements), and in a stream the view of
+// another storage. The location is where the tensor lay when it was saved and
+// says nothing about the file.
+absl::Status StateDictMachine::CheckFields(const std::vector<Id>& items) {
+  const size_t expected = container_ == TorchContainer::kStream ? 6 : 5;
+  if (items.size() != expected) {
     return Refused(absl::StrCat("a persistent id of ", items.size(),
-                                " fields, expected 5"));
+                                " fields, expected ", expected));
   }
   KODISTIL_RETURN_IF_ERROR(Expect(items[0], Kind::kString, "field 1"));
   KODISTIL_RETURN_IF_ERROR(Expect(items[1], Kind::kSymbol, "the type"));
@@ -101,11 +106,37 @@ absl::Status StateDictMachine::PersistentId(Id id) {
                                 value(items[2]).text.size(),
                                 " bytes, expected at most ", kMaxKeyBytes));
   }
-  const SymbolEntry& type = kSymbols[value(items[1]).number];
-  if (value(items[0]).text != "storage" || type.symbol != Symbol::kStorage ||
-      value(items[4]).number < 0) {
+  if (value(items[0]).text != "storage" || value(items[4]).number < 0 ||
+      kSymbols[value(items[1]).number].symbol != Symbol::kStorage) {
     return Refused("a persistent id that is no storage");
   }
+  // _legacy_save of PyTorch 1.13 always writes None: the field is left from a
+  // format that had views of storages.
+  return expected == 5 ? absl::OkStatus()
+                       : Expect(items[5], Kind::kNone, "the view");
+}
+
+absl::Status StateDictMachine::AddStorage(absl::string_view key,
+                                          StorageInfo storage) {
+  const StorageInfo& first =
+      storages_.emplace(std::string(key), storage).first->second;
+  if (first.dtype == storage.dtype && first.elements == storage.elements) {
+    return absl::OkStatus();
+  }
+  return Refused(absl::StrCat("storage '", absl::Utf8SafeCHexEscape(key),
+                              "' has ", storage.elements, " elements of ",
+                              storage.dtype, " here and ", first.elements,
+                              " of ", first.dtype, " before"));
+}
+
+absl::Status StateDictMachine::PersistentId(Id id) {
+  KODISTIL_RETURN_IF_ERROR(Expect(id, Kind::kTuple, "a persistent id"));
+  const std::vector<Id>& items = value(id).items;
+  KODISTIL_RETURN_IF_ERROR(CheckFields(items));
+  KODISTIL_RETURN_IF_ERROR(
+      AddStorage(value(items[2]).text,
+                 {std::string(kSymbols[value(items[1]).number].dtype),
+                  value(items[4]).number}));
   Value storage;
   storage.kind = Kind::kStorage;
   storage.items = items;
@@ -177,24 +208,28 @@ absl::StatusOr<std::vector<int64_t>> StateDictMachine::Axes(
   return axes;
 }
 
-absl::StatusOr<std::map<std::string, PickledTensor>>
-StateDictMachine::Tensors() {
+absl::StatusOr<StateDictPickle> StateDictMachine::Parse() {
   KODISTIL_ASSIGN_OR_RETURN(const Id root, Run());
+  if (container_ == TorchContainer::kZip) {
+    KODISTIL_RETURN_IF_ERROR(CheckNothingFollows());
+  }
   if (value(root).kind != Kind::kDict) {
     KODISTIL_RETURN_IF_ERROR(
         Expect(root, Kind::kOrderedDict, "what the file holds"));
   }
-  std::map<std::string, PickledTensor> tensors;
+  StateDictPickle result;
   for (const auto& [key, id] : value(root).entries) {
     const std::string name(value(key).text);
     const std::string quoted =
         absl::StrCat("'", absl::Utf8SafeCHexEscape(name.substr(0, 200)), "'");
     KODISTIL_RETURN_IF_ERROR(Expect(id, Kind::kTensor, quoted));
-    if (!tensors.emplace(name, tensors_[value(id).number]).second) {
+    if (!result.tensors.emplace(name, tensors_[value(id).number]).second) {
       return Refused(absl::StrCat("tensor ", quoted, " is there twice"));
     }
   }
-  return tensors;
+  result.storages = std::move(storages_);
+  result.size = size();
+  return result;
 }
 
 }  // namespace
@@ -207,9 +242,11 @@ int64_t DtypeBytes(absl::string_view dtype) {
   return 0;
 }
 
-absl::StatusOr<std::map<std::string, PickledTensor>> ParseStateDictPickle(
-    absl::string_view pickle, const std::string& source) {
-  return StateDictMachine(pickle, source).Tensors();
+absl::StatusOr<StateDictPickle> ParseStateDictPickle(absl::string_view pickle,
+                                                     const std::string& source,
+                                                     TorchContainer container,
+                                                     size_t origin) {
+  return StateDictMachine(pickle, source, container, origin).Parse();
 }
 
 }  // namespace kodistil

@@ -1,12 +1,11 @@
 // The coordinator: runs a sweep, alone or with processes elsewhere.
 
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/explain.h"
@@ -43,6 +42,8 @@ ABSL_FLAG(std::string, advertise, SweepOptions().advertise,
 ABSL_FLAG(int, workers, SweepOptions().workers,
           "Local worker processes; -1 for one per core");
 ABSL_FLAG(int, threads, SweepOptions().threads, "Threads of one worker");
+ABSL_FLAG(int, pack, SweepOptions().pack,
+          "Cells that a worker trains together, at most; 0: one a thread");
 ABSL_FLAG(int, teacher_workers, SweepOptions().teacher_workers,
           "Local teacher servers");
 ABSL_FLAG(std::string, device, SweepOptions().device,
@@ -59,10 +60,10 @@ ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
           "How often workers report");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_DATASET_FLAGS();
+KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 
 namespace {
-
 absl::StatusOr<SweepOptions> OptionsFromFlags() {
   SweepOptions options;
   options.dataset = DatasetOptionsFromFlags();
@@ -82,6 +83,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.advertise = absl::GetFlag(FLAGS_advertise);
   options.workers = absl::GetFlag(FLAGS_workers);
   options.threads = absl::GetFlag(FLAGS_threads);
+  options.pack = absl::GetFlag(FLAGS_pack);
   options.teacher_workers = absl::GetFlag(FLAGS_teacher_workers);
   options.device = absl::GetFlag(FLAGS_device);
   options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);
@@ -89,6 +91,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.max_failed = absl::GetFlag(FLAGS_max_failed);
   options.lease = absl::GetFlag(FLAGS_lease);
   options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
+  DrainFromFlags(&options.drain_grace, &options.drain_limit);
   return options;
 }
 
@@ -104,11 +107,8 @@ int main(int argc, char** argv) {
        {"bazel run //coordinator -- --sweep",
         "bazel run //coordinator -- --sweep --student=small --loss_rate=0"}});
   if (!absl::GetFlag(FLAGS_explain).empty()) {
-    const auto lines = kodistil::Explain(absl::GetFlag(FLAGS_work_dir),
-                                         absl::GetFlag(FLAGS_explain));
-    if (!lines.ok()) return kodistil::ExitCodeOf(lines.status());
-    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
-    return kodistil::kExitOk;
+    return kodistil::RunExplainCommand(absl::GetFlag(FLAGS_work_dir),
+                                       absl::GetFlag(FLAGS_explain));
   }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(

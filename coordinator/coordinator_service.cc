@@ -2,13 +2,77 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
 #include "base/status_macros.h"
+#include "coordinator/explain_trial.h"
 
 namespace kodistil {
+namespace {
+
+// Watchers get at most one message in so long.
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(100);
+// Of one lease, whatever a worker asks for.
+constexpr uint32_t kMostTrials = 1024;
+
+// The answer of a call that is over already.
+grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                 const absl::Status& status) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+// Answers once the ledger calls it, after `log`; `place` is held until then.
+LedgerLog::Done Later(grpc::CallbackServerContext* context,
+                      CallLimit::Place place, LedgerLog::Done log) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auto held = std::make_shared<CallLimit::Place>(std::move(place));
+  return [reactor, held = std::move(held),
+          log = std::move(log)](const absl::Status& status) {
+    log(status);
+    reactor->Finish(ToGrpcStatus(status));
+  };
+}
+
+void SetTrials(const std::vector<v1::Trial>& trials,
+               v1::LeaseTrialResponse* response) {
+  response->set_kind(v1::LeaseTrialResponse::KIND_TRIAL);
+  const auto set = [](const v1::Trial& from, auto* to) {
+    to->set_trial_id(from.trial_id());
+    to->set_attempt(from.attempts());
+    *to->mutable_config() = from.config();
+    *to->mutable_inputs() = from.inputs();
+    if (from.has_checkpoint()) *to->mutable_checkpoint() = from.checkpoint();
+    VLOG(1) << "trial " << from.trial_id().substr(0, 12) << " attempt "
+            << from.attempts() << " leased to " << from.worker_id();
+  };
+  set(trials.front(), response);
+  for (size_t i = 1; i < trials.size(); ++i) {
+    set(trials[i], response->add_further());
+  }
+}
+
+}  // namespace
+
+template <typename Request>
+bool CoordinatorServiceImpl::KeepsCheckpoint(const Request& request) const {
+  if (!request.has_checkpoint()) return true;
+  if (checkpoints_ != nullptr &&
+      checkpoints_->Has(request.checkpoint().digest())) {
+    return true;
+  }
+  LOG(WARNING) << "trial " << request.trial_id().substr(0, 12) << ": "
+               << request.worker_id() << " names the checkpoint "
+               << request.checkpoint().digest() << ", which is not here";
+  return false;
+}
 
 void CoordinatorServiceImpl::StartLeasing() {
   absl::MutexLock lock(&mutex_);
@@ -36,9 +100,19 @@ absl::Status CoordinatorServiceImpl::CheckWorker(const std::string& worker_id) {
   return absl::OkStatus();
 }
 
+int CoordinatorServiceImpl::Workers() {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time since = absl::Now() - options_.lease;
+  int heard = 0;
+  for (const auto& [worker, last] : workers_) heard += last > since;
+  return std::max(heard, options_.expected_workers);
+}
+
 grpc::Status CoordinatorServiceImpl::Register(
     grpc::ServerContext* context, const v1::RegisterRequest* request,
     v1::RegisterResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   if (request->worker().empty()) {
     return ToGrpcStatus(absl::InvalidArgumentError("worker: is empty"));
   }
@@ -51,14 +125,15 @@ grpc::Status CoordinatorServiceImpl::Register(
   response->set_worker_id(request->worker());
   response->set_lease_ms(absl::ToInt64Milliseconds(options_.lease));
   response->set_heartbeat_ms(absl::ToInt64Milliseconds(options_.heartbeat));
+  if (checkpoints_ != nullptr) {
+    response->set_max_checkpoint_bytes(checkpoints_->max_bytes());
+  }
   return grpc::Status::OK;
 }
 
-grpc::Status CoordinatorServiceImpl::LeaseTrial(
-    grpc::ServerContext* context, const v1::LeaseTrialRequest* request,
-    v1::LeaseTrialResponse* response) {
-  const absl::Status known = CheckWorker(request->worker_id());
-  if (!known.ok()) return ToGrpcStatus(known);
+absl::Status CoordinatorServiceImpl::Lease(const v1::LeaseTrialRequest& request,
+                                           v1::LeaseTrialResponse* response) {
+  KODISTIL_RETURN_IF_ERROR(CheckWorker(request.worker_id()));
   Phase phase;
   {
     absl::MutexLock lock(&mutex_);
@@ -68,33 +143,47 @@ grpc::Status CoordinatorServiceImpl::LeaseTrial(
   response->set_kind(phase == Phase::kFinished
                          ? v1::LeaseTrialResponse::KIND_FINISHED
                          : v1::LeaseTrialResponse::KIND_WAIT);
-  if (phase != Phase::kLeasing) return grpc::Status::OK;
-  const auto leased = ledger_.Lease(request->worker_id(), absl::Now());
-  if (!leased.ok()) return ToGrpcStatus(leased.status());
-  if (!leased->has_value()) return grpc::Status::OK;
-  const v1::Trial& trial = **leased;
-  response->set_kind(v1::LeaseTrialResponse::KIND_TRIAL);
-  response->set_trial_id(trial.trial_id());
-  response->set_attempt(trial.attempts());
-  *response->mutable_config() = trial.config();
-  *response->mutable_inputs() = trial.inputs();
-  VLOG(1) << "trial " << trial.trial_id().substr(0, 12) << " attempt "
-          << trial.attempts() << " leased to " << request->worker_id();
-  return grpc::Status::OK;
+  if (phase != Phase::kLeasing) return absl::OkStatus();
+  LeaseLimits limits;
+  limits.most = std::min<uint32_t>(request.most_trials(), kMostTrials);
+  if (options_.pack > 0) limits.most = std::min(limits.most, options_.pack);
+  limits.workers = Workers();
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::vector<v1::Trial> leased,
+      ledger_.Lease(request.worker_id(), absl::Now(), limits));
+  if (!leased.empty()) SetTrials(leased, response);
+  return absl::OkStatus();
 }
 
-grpc::Status CoordinatorServiceImpl::Heartbeat(
-    grpc::ServerContext* context, const v1::HeartbeatRequest* request,
-    v1::HeartbeatResponse* response) {
-  const absl::Status known = CheckWorker(request->worker_id());
-  if (!known.ok()) return ToGrpcStatus(known);
-  const absl::Status status = ledger_.Heartbeat(*request, absl::Now());
-  if (status.code() == absl::StatusCode::kAborted) {
-    response->set_go_on(false);
-    return grpc::Status::OK;
+grpc::ServerUnaryReactor* CoordinatorServiceImpl::LeaseTrial(
+    grpc::CallbackServerContext* context, const v1::LeaseTrialRequest* request,
+    v1::LeaseTrialResponse* response) {
+  const auto place = calls_.Enter(context);
+  return Answer(context,
+                place.ok() ? Lease(*request, response) : place.status());
+}
+
+absl::Status CoordinatorServiceImpl::Renew(const v1::HeartbeatRequest& request,
+                                           v1::HeartbeatResponse* response) {
+  KODISTIL_RETURN_IF_ERROR(CheckWorker(request.worker_id()));
+  absl::Status status;
+  if (KeepsCheckpoint(request)) {
+    status = ledger_.Heartbeat(request, absl::Now());
+  } else {
+    v1::HeartbeatRequest without = request;
+    without.clear_checkpoint();
+    status = ledger_.Heartbeat(without, absl::Now());
   }
   response->set_go_on(status.ok());
-  return ToGrpcStatus(status);
+  return absl::IsAborted(status) ? absl::OkStatus() : status;
+}
+
+grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(
+    grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
+    v1::HeartbeatResponse* response) {
+  const auto place = calls_.Enter(context);
+  return Answer(context,
+                place.ok() ? Renew(*request, response) : place.status());
 }
 
 absl::Status CoordinatorServiceImpl::CheckResult(
@@ -110,7 +199,7 @@ absl::Status CoordinatorServiceImpl::CheckResult(
       return absl::InvalidArgumentError(
           absl::StrCat("result: '", name, "' is no plain file name"));
     }
-    if (!artifacts_.Has(digest)) {
+    if (!artifacts_.Exists(digest)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "result: the file ", name, " (", digest, ") was not uploaded"));
     }
@@ -118,34 +207,48 @@ absl::Status CoordinatorServiceImpl::CheckResult(
   return absl::OkStatus();
 }
 
-grpc::Status CoordinatorServiceImpl::Complete(
-    grpc::ServerContext* context, const v1::CompleteRequest* request,
+grpc::ServerUnaryReactor* CoordinatorServiceImpl::Complete(
+    grpc::CallbackServerContext* context, const v1::CompleteRequest* request,
     v1::CompleteResponse* response) {
-  absl::Status status = CheckResult(*request);
-  if (status.ok()) status = ledger_.Complete(*request);
-  if (status.ok()) {
-    VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
-            << request->attempt() << " done: " << request->result().correct()
-            << "/" << request->result().total();
-  }
-  return ToGrpcStatus(status);
+  auto place = calls_.Enter(context);
+  if (!place.ok()) return Answer(context, place.status());
+  const absl::Status status = CheckResult(*request);
+  if (!status.ok()) return Answer(context, status);
+  ledger_.Complete(
+      *request, absl::Now(),
+      Later(context, *std::move(place), [request](const absl::Status& status) {
+        if (!status.ok()) return;
+        VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
+                << request->attempt()
+                << " done: " << request->result().correct() << "/"
+                << request->result().total();
+      }));
+  return context->DefaultReactor();
 }
 
-grpc::Status CoordinatorServiceImpl::Fail(grpc::ServerContext* context,
-                                          const v1::FailRequest* request,
-                                          v1::FailResponse* response) {
-  const absl::Status status = ledger_.Fail(*request);
-  if (status.ok()) {
-    LOG(WARNING) << "trial " << request->trial_id().substr(0, 12) << " attempt "
-                 << request->attempt() << " given back by "
-                 << request->worker_id() << ": " << request->reason();
-  }
-  return ToGrpcStatus(status);
+grpc::ServerUnaryReactor* CoordinatorServiceImpl::Fail(
+    grpc::CallbackServerContext* context, const v1::FailRequest* request,
+    v1::FailResponse* response) {
+  auto place = calls_.Enter(context);
+  if (!place.ok()) return Answer(context, place.status());
+  v1::FailRequest kept = *request;
+  if (!KeepsCheckpoint(*request)) kept.clear_checkpoint();
+  ledger_.Fail(
+      kept, absl::Now(),
+      Later(context, *std::move(place), [request](const absl::Status& status) {
+        LOG_IF(WARNING, status.ok())
+            << "trial " << request->trial_id().substr(0, 12) << " attempt "
+            << request->attempt() << " given back by " << request->worker_id()
+            << ": " << request->reason();
+      }));
+  return context->DefaultReactor();
 }
 
 grpc::Status CoordinatorServiceImpl::SubmitSweep(
     grpc::ServerContext* context, const v1::SubmitSweepRequest* request,
     v1::SubmitSweepResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const auto submitted =
       ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());
@@ -157,6 +260,8 @@ grpc::Status CoordinatorServiceImpl::SubmitSweep(
 grpc::Status CoordinatorServiceImpl::WatchSweep(
     grpc::ServerContext* context, const v1::WatchSweepRequest* request,
     grpc::ServerWriter<v1::WatchSweepResponse>* writer) {
+  const auto place = watches_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   uint64_t seen = 0;
   while (!context->IsCancelled()) {
     {
@@ -168,13 +273,15 @@ grpc::Status CoordinatorServiceImpl::WatchSweep(
     const uint64_t version =
         ledger_.WaitForChange(seen, absl::Milliseconds(500));
     if (version == seen) continue;
+    if (seen > 0) ledger_.WaitUntilFinished(kWatchInterval);
     seen = version;
+    const bool finished = ledger_.Finished();
     v1::WatchSweepResponse response;
     for (v1::Trial& trial : ledger_.Trials()) {
       *response.add_trials() = std::move(trial);
     }
     if (!writer->Write(response)) break;
-    if (ledger_.Finished()) break;
+    if (finished) break;
   }
   return grpc::Status::OK;
 }
@@ -182,6 +289,8 @@ grpc::Status CoordinatorServiceImpl::WatchSweep(
 grpc::Status CoordinatorServiceImpl::ListTrials(
     grpc::ServerContext* context, const v1::ListTrialsRequest* request,
     v1::ListTrialsResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   for (v1::Trial& trial : ledger_.Trials()) {
     *response->add_trials() = std::move(trial);
   }
@@ -191,10 +300,25 @@ grpc::Status CoordinatorServiceImpl::ListTrials(
 grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
                                              const v1::ExplainRequest* request,
                                              v1::ExplainResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   const auto trial = ledger_.Find(request->trial_id());
   if (!trial.ok()) return ToGrpcStatus(trial.status());
   *response->mutable_trial() = *trial;
-  for (std::string& line : ExplainTrial(*trial)) {
+  TrialSituation situation;
+  situation.now = absl::Now();
+  situation.queue_position = ledger_.QueuePosition(trial->trial_id());
+  situation.lease_end = ledger_.LeaseEnd(trial->trial_id());
+  situation.busy_workers = ledger_.counts().running;
+  {
+    absl::MutexLock lock(&mutex_);
+    situation.leasing = phase_ == Phase::kLeasing;
+    for (const auto& [worker, heard] : workers_) {
+      if (situation.now - heard < options_.lease) ++situation.workers;
+      if (worker == trial->worker_id()) situation.last_heard = heard;
+    }
+  }
+  for (std::string& line : ExplainTrial(*trial, &situation)) {
     response->add_lines(std::move(line));
   }
   return grpc::Status::OK;
@@ -203,30 +327,9 @@ grpc::Status CoordinatorServiceImpl::Explain(grpc::ServerContext* context,
 grpc::Status CoordinatorServiceImpl::Cancel(grpc::ServerContext* context,
                                             const v1::CancelRequest* request,
                                             v1::CancelResponse* response) {
+  const auto place = calls_.Enter(context);
+  if (!place.ok()) return ToGrpcStatus(place.status());
   return ToGrpcStatus(ledger_.Cancel(request->trial_id()));
-}
-
-std::vector<std::string> ExplainTrial(const v1::Trial& trial) {
-  std::vector<std::string> lines;
-  lines.push_back(absl::StrCat("Trial ", trial.trial_id(), " is ",
-                               v1::Trial::State_Name(trial.state()).substr(6),
-                               "."));
-  lines.push_back(absl::StrCat(
-      "It was leased ", trial.attempts(), " times; ", trial.lost(),
-      " attempts were lost with their worker, ", trial.failures(), " failed."));
-  if (trial.state() == v1::Trial::STATE_RUNNING) {
-    lines.push_back(absl::StrFormat(
-        "Worker %s is in epoch %d of %d (%.0f %% of it done).",
-        trial.worker_id(), trial.epoch(), trial.config().train_epoch(),
-        100 * trial.epoch_fraction()));
-  }
-  if (trial.state() == v1::Trial::STATE_PENDING) {
-    lines.push_back("It waits for a worker that asks for a trial.");
-  }
-  if (!trial.reason().empty()) {
-    lines.push_back(absl::StrCat("Last reason: ", trial.reason()));
-  }
-  return lines;
 }
 
 }  // namespace kodistil

@@ -11,6 +11,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "artifacts/artifact_store.h"
+#include "artifacts/checkpoint_store.h"
+#include "base/call_limit.h"
 #include "coordinator/ledger.h"
 #include "kodistil/v1/coordinator.grpc.pb.h"
 
@@ -21,14 +23,39 @@ struct CoordinatorServiceOptions {
   absl::Duration heartbeat = absl::Seconds(10);
   // What a worker that finds nothing to do waits.
   absl::Duration retry_after = absl::Milliseconds(500);
+  // Trials that one lease gives at most; 0 for as many as the worker asks for.
+  int pack = 0;
+  // Workers that will come, besides those that have: nothing of theirs is given
+  // away in packs.
+  int expected_workers = 0;
+  // Calls at once, each of which has a thread; further ones are UNAVAILABLE.
+  int max_calls = 1024;
+  // The same for WatchSweep, which lasts as long as the sweep.
+  int max_watches = 64;
 };
 
-// Thread-safe. The ledger and the artifacts must outlive it.
-class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
+// What workers call all the time is answered by callbacks, so that no thread
+// waits for the disk.
+using CoordinatorServiceBase =
+    v1::CoordinatorService::WithCallbackMethod_LeaseTrial<
+        v1::CoordinatorService::WithCallbackMethod_Heartbeat<
+            v1::CoordinatorService::WithCallbackMethod_Complete<
+                v1::CoordinatorService::WithCallbackMethod_Fail<
+                    v1::CoordinatorService::Service>>>>;
+
+// Thread-safe. The ledger and the stores must outlive it; without `checkpoints`
+// workers are told to send none.
+class CoordinatorServiceImpl final : public CoordinatorServiceBase {
  public:
   CoordinatorServiceImpl(const CoordinatorServiceOptions& options,
-                         Ledger* ledger, const ArtifactStore* artifacts)
-      : options_(options), ledger_(*ledger), artifacts_(*artifacts) {}
+                         Ledger* ledger, const ArtifactStore* artifacts,
+                         const CheckpointStore* checkpoints = nullptr)
+      : options_(options),
+        ledger_(*ledger),
+        artifacts_(*artifacts),
+        checkpoints_(checkpoints),
+        calls_(options.max_calls, "the coordinator"),
+        watches_(options.max_watches, "WatchSweep of the coordinator") {}
 
   // From now on trials are handed out; before, workers wait.
   void StartLeasing();
@@ -41,18 +68,19 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
   grpc::Status Register(grpc::ServerContext* context,
                         const v1::RegisterRequest* request,
                         v1::RegisterResponse* response) override;
-  grpc::Status LeaseTrial(grpc::ServerContext* context,
-                          const v1::LeaseTrialRequest* request,
-                          v1::LeaseTrialResponse* response) override;
-  grpc::Status Heartbeat(grpc::ServerContext* context,
-                         const v1::HeartbeatRequest* request,
-                         v1::HeartbeatResponse* response) override;
-  grpc::Status Complete(grpc::ServerContext* context,
-                        const v1::CompleteRequest* request,
-                        v1::CompleteResponse* response) override;
-  grpc::Status Fail(grpc::ServerContext* context,
-                    const v1::FailRequest* request,
-                    v1::FailResponse* response) override;
+  grpc::ServerUnaryReactor* LeaseTrial(
+      grpc::CallbackServerContext* context,
+      const v1::LeaseTrialRequest* request,
+      v1::LeaseTrialResponse* response) override;
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
+                                      const v1::HeartbeatRequest* request,
+                                      v1::HeartbeatResponse* response) override;
+  grpc::ServerUnaryReactor* Complete(grpc::CallbackServerContext* context,
+                                     const v1::CompleteRequest* request,
+                                     v1::CompleteResponse* response) override;
+  grpc::ServerUnaryReactor* Fail(grpc::CallbackServerContext* context,
+                                 const v1::FailRequest* request,
+                                 v1::FailResponse* response) override;
   grpc::Status SubmitSweep(grpc::ServerContext* context,
                            const v1::SubmitSweepRequest* request,
                            v1::SubmitSweepResponse* response) override;
@@ -73,11 +101,23 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
   enum class Phase { kNotYet, kLeasing, kFinished };
 
   absl::Status CheckWorker(const std::string& worker_id);
+  absl::Status Lease(const v1::LeaseTrialRequest& request,
+                     v1::LeaseTrialResponse* response);
+  absl::Status Renew(const v1::HeartbeatRequest& request,
+                     v1::HeartbeatResponse* response);
+  // False for a checkpoint that was not uploaded.
+  template <typename Request>
+  bool KeepsCheckpoint(const Request& request) const;
+  // Workers that were heard within a lease, or are expected.
+  int Workers();
   absl::Status CheckResult(const v1::CompleteRequest& request) const;
 
   const CoordinatorServiceOptions options_;
   Ledger& ledger_;
   const ArtifactStore& artifacts_;
+  const CheckpointStore* const checkpoints_;
+  CallLimit calls_;
+  CallLimit watches_;
 
   absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kNotYet;
@@ -85,9 +125,6 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::Service {
   // Registered workers and when each was last heard.
   std::map<std::string, absl::Time> workers_ ABSL_GUARDED_BY(mutex_);
 };
-
-// Why a trial is where it is, in sentences.
-std::vector<std::string> ExplainTrial(const v1::Trial& trial);
 
 }  // namespace kodistil
 

@@ -3,6 +3,7 @@
 #include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/testing.h"
 
@@ -23,8 +24,10 @@ class CoordinatorServiceTest : public ::testing::Test {
     auto artifacts = ArtifactStore::Open(JoinPath(folder, "artifacts"));
     ASSERT_OK(artifacts);
     artifacts_ = std::make_unique<ArtifactStore>(*std::move(artifacts));
-    service_ = std::make_unique<CoordinatorServiceImpl>(
-        CoordinatorServiceOptions(), ledger_.get(), artifacts_.get());
+    CoordinatorServiceOptions options;
+    options.max_watches = 1;
+    service_ = std::make_unique<CoordinatorServiceImpl>(options, ledger_.get(),
+                                                        artifacts_.get());
     auto server = Server::Start(ServerOptions(), {service_.get()});
     ASSERT_OK(server);
     server_ = *std::move(server);
@@ -93,6 +96,22 @@ TEST_F(CoordinatorServiceTest, UnregisteredWorkerIsNotFound) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("Register")));
 }
 
+TEST_F(CoordinatorServiceTest, WatchesBeyondTheLimitAreUnavailable) {
+  grpc::ClientContext first_context;
+  const auto first = stub_->WatchSweep(&first_context, v1::WatchSweepRequest());
+  v1::WatchSweepResponse response;
+  ASSERT_TRUE(first->Read(&response));
+  grpc::ClientContext context;
+  const auto second = stub_->WatchSweep(&context, v1::WatchSweepRequest());
+  EXPECT_FALSE(second->Read(&response));
+  const absl::Status status = FromGrpcCall(second->Finish(), context);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               HasSubstr("1 calls under way")));
+  EXPECT_TRUE(GetPushback(status).has_value());
+  Register();
+  first_context.TryCancel();
+}
+
 TEST_F(CoordinatorServiceTest, WorkersWaitUntilLeasingStarts) {
   Register();
   EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_WAIT);
@@ -107,6 +126,39 @@ TEST_F(CoordinatorServiceTest, WorkersWaitUntilLeasingStarts) {
   ASSERT_OK(ledger_->Cancel("abc"));
   service_->StopLeasing();
   EXPECT_EQ(Lease().kind(), v1::LeaseTrialResponse::KIND_FINISHED);
+}
+
+TEST_F(CoordinatorServiceTest, WorkerGetsAsManyTrialsAsItAsksForAndItsPart) {
+  std::vector<v1::Trial> trials;
+  for (int i = 0; i < 6; ++i) {
+    trials.emplace_back();
+    trials.back().set_trial_id(std::string(1, 'a' + i));
+    trials.back().mutable_config()->set_engine("fast");
+    trials.back().mutable_config()->set_temperature(i + 1);
+  }
+  ASSERT_OK(ledger_->Submit(trials));
+  service_->StartLeasing();
+  Register();
+  v1::LeaseTrialRequest request;
+  request.set_worker_id("w");
+  request.set_most_trials(2);
+  v1::LeaseTrialResponse response;
+  ASSERT_OK(Call(&Stub::LeaseTrial, request, &response));
+  EXPECT_EQ(response.trial_id(), "a");
+  ASSERT_EQ(response.further_size(), 1);
+  EXPECT_EQ(response.further(0).trial_id(), "b");
+  EXPECT_EQ(response.further(0).attempt(), 1u);
+  EXPECT_EQ(response.further(0).config().temperature(), 2);
+  // A second worker, which is idle: four trials are left for two.
+  v1::RegisterRequest other;
+  other.set_worker("x");
+  v1::RegisterResponse registered;
+  ASSERT_OK(Call(&Stub::Register, other, &registered));
+  request.set_most_trials(100);
+  ASSERT_OK(Call(&Stub::LeaseTrial, request, &response));
+  EXPECT_EQ(response.further_size(), 1);
+  // A worker that knows nothing of packs gets one.
+  EXPECT_EQ(Lease().further_size(), 0);
 }
 
 TEST_F(CoordinatorServiceTest, ResultWithoutItsFilesIsRefused) {
@@ -134,7 +186,7 @@ TEST_F(CoordinatorServiceTest, HeartbeatOfALostLeaseSaysStop) {
   v1::HeartbeatResponse response;
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_TRUE(response.go_on());
-  ASSERT_OK(ledger_->ReleaseWorker("w", /*count=*/true, "gone"));
+  ASSERT_OK(ledger_->ReleaseWorker("w", {"gone"}));
   ASSERT_OK(Call(&Stub::Heartbeat, request, &response));
   EXPECT_FALSE(response.go_on());
 }

@@ -1,13 +1,16 @@
 #include "coordinator/explain.h"
 
+#include <cstdio>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/command_line.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/server.h"
 #include "base/status_macros.h"
-#include "coordinator/coordinator_service.h"
+#include "coordinator/explain_trial.h"
 #include "coordinator/ledger.h"
 #include "kodistil/v1/coordinator.grpc.pb.h"
 
@@ -27,7 +30,7 @@ absl::StatusOr<std::vector<std::string>> AskCoordinator(
   request.set_trial_id(trial_id);
   v1::ExplainResponse response;
   KODISTIL_RETURN_IF_ERROR(
-      FromGrpcStatus(stub->Explain(&context, request, &response)));
+      FromGrpcCall(stub->Explain(&context, request, &response), context));
   return std::vector<std::string>(response.lines().begin(),
                                   response.lines().end());
 }
@@ -53,9 +56,17 @@ absl::StatusOr<std::vector<std::string>> Explain(const std::string& work_dir,
       const std::unique_ptr<Ledger> ledger,
       Ledger::Open(JoinPath(work_dir, "ledger"), {}, absl::Now()));
   KODISTIL_ASSIGN_OR_RETURN(const v1::Trial trial, ledger->Find(trial_id));
-  std::vector<std::string> lines = ExplainTrial(trial);
+  std::vector<std::string> lines = ExplainTrial(trial, nullptr);
   lines.push_back("No coordinator works in this folder now.");
   return lines;
+}
+
+int RunExplainCommand(const std::string& work_dir,
+                      const std::string& trial_id) {
+  const auto lines = Explain(work_dir, trial_id);
+  if (!lines.ok()) return ExitCodeOf(lines.status());
+  for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
+  return kExitOk;
 }
 
 }  // namespace kodistil

@@ -17,6 +17,9 @@ namespace kodistil {
 absl::StatusOr<std::vector<std::string>> Explain(const std::string& work_dir,
                                                  const std::string& trial_id);
 
+// What --explain does: prints them; returns the exit code.
+int RunExplainCommand(const std::string& work_dir, const std::string& trial_id);
+
 }  // namespace kodistil
 
 #endif  // KODISTIL_COORDINATOR_EXPLAIN_H_

@@ -21,7 +21,7 @@ TEST(ExplainTest, ReadsTheLedgerWhereNoCoordinatorWorks) {
     trial.set_trial_id("abc");
     ASSERT_OK(ledger->Submit({trial}));
     ASSERT_OK(ledger->Lease("w", absl::Now()));
-    ASSERT_OK(ledger->ReleaseWorker("w", /*count=*/true, "killed by signal 9"));
+    ASSERT_OK(ledger->ReleaseWorker("w", {"killed by signal 9"}));
   }
   ASSERT_OK_AND_ASSIGN(const auto lines, Explain(folder, "ab"));
   EXPECT_THAT(lines, Contains(HasSubstr("PENDING")));

@@ -4,6 +4,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <set>
@@ -77,6 +78,23 @@ absl::Status CheckNames(const char* field, const Values& values,
   return absl::OkStatus();
 }
 
+bool Contains(const google::protobuf::RepeatedPtrField<std::string>& names,
+              absl::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Adam has no decay of its own; L2 in its gradient is another thing.
+absl::Status CheckOptimizers(const SweepSpec& spec) {
+  if (Contains(spec.optimizer(), "adamw")) return absl::OkStatus();
+  for (const double decay : spec.weight_decay()) {
+    if (decay == 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "weight_decay: found ", decay,
+        " with optimizer adam, which has none; expected optimizer adamw"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSpec(const SweepSpec& spec) {
   for (const absl::Status& status : {
            CheckRange("vocab_size", spec.vocab_size(), 100, 65535),
@@ -96,6 +114,8 @@ absl::Status CheckSpec(const SweepSpec& spec) {
            CheckNames("student", spec.student(),
                       {"tiny", "mini", "small", "base", "large"}),
            CheckNames("engine", spec.engine(), {"fast", "torch"}),
+           CheckNames("optimizer", spec.optimizer(), {"adam", "adamw"}),
+           CheckRange("weight_decay", spec.weight_decay(), 0, 10),
            CheckNames("select", std::vector<std::string>{spec.select()},
                       {"best", "last"}),
            CheckRange("max_length", std::vector<uint32_t>{spec.max_length()}, 3,
@@ -116,7 +136,7 @@ absl::Status CheckSpec(const SweepSpec& spec) {
     return absl::InvalidArgumentError(
         "student: give named sizes or hidden_dim and embedding_dim, not both");
   }
-  return absl::OkStatus();
+  return CheckOptimizers(spec);
 }
 
 // Copies `spec` and multiplies the list by one axis.
@@ -166,6 +186,16 @@ StudentConfig SharedPart(const SweepSpec& spec) {
   return config;
 }
 
+// Who asks for weight decay alone wants AdamW; who asks for AdamW alone gets
+// PyTorch's default.
+void ResolveOptimizer(SweepSpec* spec) {
+  bool decays = false;
+  for (const double decay : spec->weight_decay()) decays = decays || decay > 0;
+  if (spec->optimizer().empty()) spec->add_optimizer(decays ? "adamw" : "adam");
+  if (!spec->weight_decay().empty()) return;
+  spec->add_weight_decay(Contains(spec->optimizer(), "adamw") ? 0.01 : 0);
+}
+
 // Deterministic wire bytes of a message without maps.
 std::string Bytes(const google::protobuf::Message& message) {
   return message.SerializeAsString();
@@ -205,6 +235,7 @@ absl::StatusOr<SweepSpec> ResolveSpec(const SweepSpec& spec) {
   if (full.max_length() == 0) full.set_max_length(256);
   if (full.select().empty()) full.set_select("best");
   if (full.engine().empty()) full.add_engine("fast");
+  ResolveOptimizer(&full);
   KODISTIL_RETURN_IF_ERROR(CheckSpec(full));
   return full;
 }
@@ -240,6 +271,12 @@ std::vector<StudentConfig> ExpandGrid(
       &configs);
   Cross(
       spec.engine(), [](const S& v, C* c) { c->set_engine(v); }, &configs);
+  Cross(
+      spec.optimizer(), [](const S& v, C* c) { c->set_optimizer(v); },
+      &configs);
+  Cross(
+      spec.weight_decay(), [](auto v, C* c) { c->set_weight_decay(v); },
+      &configs);
   Cross(
       spec.dropout(), [](auto v, C* c) { c->set_dropout(v); }, &configs);
   Cross(
@@ -278,6 +315,10 @@ StudentConfig Canonical(const StudentConfig& config) {
     canonical.clear_step_size_up();
   } else {
     canonical.clear_lr();
+  }
+  if (canonical.optimizer() != "adamw" || canonical.weight_decay() == 0) {
+    canonical.clear_optimizer();
+    canonical.clear_weight_decay();
   }
   return canonical;
 }

@@ -29,7 +29,7 @@ std::vector<v1::StudentConfig> ExpandGrid(
 // `config` with everything that plays no part set to one value, so that equal
 // experiments have equal configurations: a "ce" student has no teacher, loss
 // rate or temperature, "mse" no temperature, a scheduler only its own
-// parameters.
+// parameters, and AdamW without weight decay is Adam.
 v1::StudentConfig Canonical(const v1::StudentConfig& config);
 
 // The plain twin: the same student trained on the hard labels alone.

@@ -53,6 +53,41 @@ TEST(GridTest, MseIgnoresTemperature) {
   EXPECT_EQ(ExpandGrid(Resolved(spec), {"t"}).size(), 1u);
 }
 
+TEST(GridTest, WeightDecayIsAnAxisOfAdamWAlone) {
+  SweepSpec spec;
+  spec.add_student("tiny");
+  spec.add_temperature(1);
+  spec.set_no_twins(true);
+  const StudentConfig plain = ExpandGrid(Resolved(spec), {"t"}).front();
+  for (const double decay : {0.0, 0.1, 0.01}) spec.add_weight_decay(decay);
+  // Who asks for weight decay gets AdamW; without it AdamW is Adam.
+  auto cells = ExpandGrid(Resolved(spec), {"t"});
+  ASSERT_EQ(cells.size(), 3u);
+  EXPECT_EQ(cells[0].SerializeAsString(), plain.SerializeAsString());
+  EXPECT_EQ(cells[1].optimizer(), "adamw");
+  EXPECT_EQ(cells[1].weight_decay(), 0.1);
+  // Adam has none: one cell of it, not three.
+  for (const char* name : {"adam", "adamw"}) spec.add_optimizer(name);
+  EXPECT_EQ(ExpandGrid(Resolved(spec), {"t"}).size(), 3u);
+  spec.clear_weight_decay();
+  cells = ExpandGrid(Resolved(spec), {"t"});
+  ASSERT_EQ(cells.size(), 2u);
+  EXPECT_EQ(cells[0].SerializeAsString(), plain.SerializeAsString());
+  EXPECT_EQ(cells[1].weight_decay(), 0.01) << "PyTorch's default";
+}
+
+TEST(GridTest, WeightDecayOfAdamIsInvalid) {
+  SweepSpec spec;
+  spec.add_optimizer("adam");
+  spec.add_weight_decay(0.1);
+  EXPECT_THAT(ResolveSpec(spec),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("found 0.1 with optimizer adam")));
+  spec.add_optimizer("sgd");
+  EXPECT_THAT(ResolveSpec(spec), StatusIs(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("adam, adamw")));
+}
+
 TEST(GridTest, OutOfRangeValueNamesFieldValueAndRange) {
   SweepSpec spec;
   spec.add_loss_rate(1.5);

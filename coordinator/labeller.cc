@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
@@ -140,7 +141,7 @@ class TeacherLink {
       LOG_IF(WARNING, attempt == 0)
           << "teacher " << address_ << " is gone (" << status.message()
           << "); its rows go to the others";
-      queue_->WaitForEnd(BackoffDelay(attempt));
+      queue_->WaitForEnd(RetryDelay(status, attempt));
     }
   }
 
@@ -168,7 +169,7 @@ class TeacherLink {
     stream->WritesDone();
     v1::LabelResponse response;
     while (stream->Read(&response)) Acknowledge(response);
-    const absl::Status status = FromGrpcStatus(stream->Finish());
+    const absl::Status status = FromGrpcCall(stream->Finish(), context);
     absl::MutexLock lock(&mutex_);
     context_ = nullptr;
     if (status.ok() && !outstanding_.empty()) {

@@ -1,24 +1,27 @@
 #include "coordinator/ledger.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/files.h"
-#include "base/rocksdb_bridge.h"
 #include "base/status_macros.h"
-#include "rocksdb/db.h"
-#include "rocksdb/options.h"
-#include "rocksdb/write_batch.h"
+#include "coordinator/packing.h"
 
 namespace kodistil {
 namespace {
 
 using v1::Trial;
+using v1::TrialAttempt;
 
-// Keys: "format" -> the version, "trial/" + id -> Trial.
+// Keys: "format" -> the version, "starts" -> how often work began, in decimal,
+// "trial/" + id -> Trial. Version 1 had no starts.
 constexpr char kFormatKey[] = "format";
-constexpr char kFormatVersion[] = "1";
+constexpr char kFormatVersion[] = "2";
+constexpr char kOldestFormatVersion[] = "1";
+constexpr char kStartsKey[] = "starts";
 constexpr char kTrialPrefix[] = "trial/";
 
 bool Ended(const Trial& trial) {
@@ -27,29 +30,47 @@ bool Ended(const Trial& trial) {
          trial.state() == Trial::STATE_CANCELLED;
 }
 
+// What only a running attempt has.
 void ClearProgress(Trial* trial) {
   trial->clear_worker_id();
   trial->clear_epoch();
   trial->clear_epoch_fraction();
   trial->clear_train_loss();
+  if (Ended(*trial)) trial->clear_checkpoint();
 }
 
-absl::Status CheckFormat(rocksdb::DB* db, const std::string& path) {
-  std::string format;
-  const rocksdb::Status status =
-      db->Get(rocksdb::ReadOptions(), kFormatKey, &format);
-  if (status.IsNotFound()) {
-    rocksdb::WriteOptions write;
-    write.sync = true;
-    return FromRocksDbStatus(db->Put(write, kFormatKey, kFormatVersion));
+absl::Status CheckFormat(const LedgerLog& log, const std::string& path) {
+  const absl::StatusOr<std::string> format = log.Get(kFormatKey);
+  if (absl::IsNotFound(format.status())) return absl::OkStatus();
+  KODISTIL_RETURN_IF_ERROR(format.status());
+  if (*format == kFormatVersion || *format == kOldestFormatVersion) {
+    return absl::OkStatus();
   }
-  KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(status));
-  if (format != kFormatVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the ledger ", path, " has format version ", format,
-                     ", this program reads version ", kFormatVersion));
-  }
-  return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the ledger ", path, " has format version ", *format,
+                   ", this program reads versions ", kOldestFormatVersion,
+                   " and ", kFormatVersion));
+}
+
+absl::StatusOr<uint32_t> ReadStarts(const LedgerLog& log) {
+  const absl::StatusOr<std::string> text = log.Get(kStartsKey);
+  if (absl::IsNotFound(text.status())) return 0;
+  KODISTIL_RETURN_IF_ERROR(text.status());
+  uint32_t starts = 0;
+  if (absl::SimpleAtoi(*text, &starts)) return starts;
+  return absl::DataLossError(absl::StrCat("the record ", kStartsKey, " is '",
+                                          *text, "', expected a number"));
+}
+
+// Whether the last attempt was this one and was given back: the call is a
+// repetition.
+bool GaveBack(const Trial& trial, uint32_t attempt) {
+  if (trial.attempt_history_size() == 0) return false;
+  const TrialAttempt& last =
+      trial.attempt_history(trial.attempt_history_size() - 1);
+  return last.number() == attempt &&
+         (last.outcome() == TrialAttempt::OUTCOME_FAILED ||
+          last.outcome() == TrialAttempt::OUTCOME_STOPPED);
 }
 
 }  // namespace
@@ -64,342 +85,395 @@ absl::Status LedgerOptions::Validate() const {
   return absl::OkStatus();
 }
 
-Ledger::Ledger(LedgerOptions options, std::unique_ptr<rocksdb::DB> db)
-    : options_(options), db_(std::move(db)) {}
-
-Ledger::~Ledger() = default;
-
 absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(
     const std::string& path, const LedgerOptions& options, absl::Time now) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
-  KODISTIL_RETURN_IF_ERROR(MakeDirectories(path));
-  rocksdb::Options rocks;
-  rocks.create_if_missing = true;
-  rocks.track_and_verify_wals_in_manifest = true;
-  rocks.write_buffer_size = 8 << 20;
-  // Its own log file ends the process when the disk is full.
-  rocks.info_log = NewRocksDbLogger();
-  rocksdb::DB* raw = nullptr;
-  KODISTIL_RETURN_IF_ERROR(
-      Annotate(FromRocksDbStatus(rocksdb::DB::Open(rocks, path, &raw)),
-               absl::StrCat("cannot open the ledger ", path)));
-  std::unique_ptr<rocksdb::DB> db(raw);
-  KODISTIL_RETURN_IF_ERROR(CheckFormat(db.get(), path));
-  auto ledger = std::unique_ptr<Ledger>(new Ledger(options, std::move(db)));
+  KODISTIL_ASSIGN_OR_RETURN(std::unique_ptr<LedgerLog> log,
+                            LedgerLog::Open(path, options.env));
+  KODISTIL_RETURN_IF_ERROR(CheckFormat(*log, path));
+  auto ledger = std::unique_ptr<Ledger>(new Ledger(options, std::move(log)));
   KODISTIL_RETURN_IF_ERROR(Annotate(ledger->Load(now), path));
   return ledger;
 }
 
 absl::Status Ledger::Load(absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  std::unique_ptr<rocksdb::Iterator> it(
-      db_->NewIterator(rocksdb::ReadOptions()));
-  for (it->Seek(kTrialPrefix);
-       it->Valid() && it->key().starts_with(kTrialPrefix); it->Next()) {
+  return log_->Read(kTrialPrefix, [&](absl::string_view key,
+                                      absl::string_view value) {
+    mutex_.AssertHeld();
     Trial trial;
-    if (!trial.ParseFromArray(it->value().data(), it->value().size())) {
+    if (!trial.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
       return absl::DataLossError(
-          absl::StrCat("the record ", it->key().ToString(), " is damaged"));
+          absl::StrCat("the record ", key, " is damaged"));
     }
-    if (trial.state() == Trial::STATE_RUNNING) {
-      lease_end_[trial.trial_id()] = now + options_.lease;
-    }
-    trials_[trial.trial_id()] = std::move(trial);
-  }
-  return FromRocksDbStatus(it->status());
+    // Version 1 counted by the attempts' numbers.
+    if (trial.start() == 0) trial.set_leases(trial.attempts());
+    Entry& entry = entries_[trial.trial_id()];
+    entry.lease_end = now + options_.lease;
+    Set(&entry, std::move(trial));
+    return absl::OkStatus();
+  });
 }
 
-absl::Status Ledger::Store(const Trial& trial) {
-  KODISTIL_RETURN_IF_ERROR(broken_);
-  queue_.emplace_back(absl::StrCat(kTrialPrefix, trial.trial_id()),
-                      trial.SerializeAsString());
-  ++queued_;
-  const auto position = position_.find(trial.trial_id());
-  if (position != position_.end()) {
-    if (trial.state() == Trial::STATE_PENDING) {
-      pending_.insert(position->second);
-    } else {
-      pending_.erase(position->second);
-    }
+int* Ledger::CountOf(Trial::State state) {
+  switch (state) {
+    case Trial::STATE_RUNNING:
+      return &counts_.running;
+    case Trial::STATE_DONE:
+      return &counts_.done;
+    case Trial::STATE_FAILED:
+      return &counts_.failed;
+    case Trial::STATE_CANCELLED:
+      return &counts_.cancelled;
+    default:
+      return &counts_.pending;
+  }
+}
+
+void Ledger::Set(Entry* entry, Trial trial) {
+  const bool running = trial.state() == Trial::STATE_RUNNING;
+  if (running) {
+    running_.insert(entry);
+  } else {
+    running_.erase(entry);
   }
   ++version_;
+  if (entry->position >= 0) {
+    if (entry->trial != nullptr) --*CountOf(entry->trial->state());
+    ++*CountOf(trial.state());
+    if (trial.state() == Trial::STATE_PENDING) {
+      pending_.insert(entry->position);
+    } else {
+      pending_.erase(entry->position);
+    }
+    by_change_.erase(entry->changed);
+    by_change_[version_] = entry;
+  }
+  entry->changed = version_;
+  entry->trial = std::make_shared<const Trial>(std::move(trial));
+}
+
+absl::Status Ledger::Store(Entry* entry, Trial trial) {
+  KODISTIL_RETURN_IF_ERROR(log_->Put(
+      absl::StrCat(kTrialPrefix, trial.trial_id()), trial.SerializeAsString()));
+  Set(entry, std::move(trial));
   return absl::OkStatus();
 }
 
-absl::Status Ledger::MakeDurable() {
-  const uint64_t wanted = queued_;
-  while (durable_ < wanted && broken_.ok()) {
-    if (writing_) {
-      const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return !writing_;
-      };
-      mutex_.Await(absl::Condition(&idle));
-      continue;
-    }
-    writing_ = true;
-    const auto records = std::exchange(queue_, {});
-    const uint64_t target = queued_;
-    mutex_.Unlock();
-    rocksdb::WriteBatch batch;
-    rocksdb::Status status;
-    for (const auto& [key, value] : records) {
-      if (status.ok()) status = batch.Put(key, value);
-    }
-    rocksdb::WriteOptions write;
-    write.sync = true;
-    if (status.ok()) status = db_->Write(write, &batch);
-    mutex_.Lock();
-    writing_ = false;
-    durable_ = target;
-    if (!status.ok()) {
-      broken_ = Annotate(FromRocksDbStatus(status), "cannot write the ledger");
-    }
+absl::Status Ledger::BeginStart() {
+  if (start_ > 0) return absl::OkStatus();
+  KODISTIL_ASSIGN_OR_RETURN(const uint32_t starts, ReadStarts(*log_));
+  KODISTIL_RETURN_IF_ERROR(log_->Put(kFormatKey, kFormatVersion));
+  KODISTIL_RETURN_IF_ERROR(log_->Put(kStartsKey, absl::StrCat(starts + 1)));
+  start_ = starts + 1;
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::SubmitTrial(const Trial& wanted, Submitted* submitted) {
+  Entry& entry = entries_[wanted.trial_id()];
+  if (entry.position >= 0) return absl::OkStatus();  // given twice
+  entry.position = static_cast<int>(order_.size());
+  order_.push_back(&entry);
+  ++counts_.total;
+  entry.pack_key = PackKey(wanted);
+  if (entry.trial == nullptr) {
+    Trial trial = wanted;
+    trial.set_state(Trial::STATE_PENDING);
+    trial.set_start(start_);
+    ++submitted->added;
+    return Store(&entry, std::move(trial));
   }
-  return broken_;
+  Trial trial = *entry.trial;
+  // It enters the counts, from which Set takes what it was before.
+  ++*CountOf(trial.state());
+  if (trial.state() == Trial::STATE_DONE) {
+    ++submitted->done;
+    Set(&entry, std::move(trial));
+    return absl::OkStatus();
+  }
+  *trial.mutable_inputs() = wanted.inputs();
+  if (Ended(trial)) {
+    trial.set_state(Trial::STATE_PENDING);
+    trial.clear_failures();
+    trial.clear_lost();
+    ++submitted->retried;
+  }
+  return Store(&entry, std::move(trial));
 }
 
 absl::StatusOr<Ledger::Submitted> Ledger::Submit(
     const std::vector<Trial>& trials) {
-  absl::MutexLock lock(&mutex_);
   Submitted submitted;
-  order_.clear();
-  position_.clear();
-  pending_.clear();
-  for (const Trial& wanted : trials) {
-    position_[wanted.trial_id()] = order_.size();
-    order_.push_back(wanted.trial_id());
-    const bool known = trials_.count(wanted.trial_id()) > 0;
-    Trial& trial = trials_[wanted.trial_id()];
-    if (!known) {
-      trial = wanted;
-      trial.set_state(Trial::STATE_PENDING);
-      ++submitted.added;
-    } else if (trial.state() == Trial::STATE_DONE) {
-      ++submitted.done;
-      continue;
-    } else {
-      *trial.mutable_inputs() = wanted.inputs();
-      if (Ended(trial)) {
-        trial.set_state(Trial::STATE_PENDING);
-        trial.clear_failures();
-        trial.clear_lost();
-        ++submitted.retried;
-      }
+  {
+    absl::MutexLock lock(&mutex_);
+    KODISTIL_RETURN_IF_ERROR(BeginStart());
+    for (Entry* const entry : order_) entry->position = -1;
+    order_.clear();
+    pending_.clear();
+    by_change_.clear();
+    counts_ = {};
+    for (const Trial& wanted : trials) {
+      KODISTIL_RETURN_IF_ERROR(SubmitTrial(wanted, &submitted));
     }
-    KODISTIL_RETURN_IF_ERROR(Store(trial));
+    ++version_;
   }
-  ++version_;
-  KODISTIL_RETURN_IF_ERROR(MakeDurable());
+  KODISTIL_RETURN_IF_ERROR(log_->Sync());
   return submitted;
 }
 
-absl::StatusOr<std::optional<Trial>> Ledger::Lease(const std::string& worker,
-                                                   absl::Time now) {
-  absl::MutexLock lock(&mutex_);
-  if (pending_.empty()) return std::optional<Trial>();
-  Trial& trial = trials_[order_[*pending_.begin()]];
-  Trial leased = trial;
-  leased.set_state(Trial::STATE_RUNNING);
-  leased.set_attempts(trial.attempts() + 1);
-  leased.set_worker_id(worker);
-  KODISTIL_RETURN_IF_ERROR(Store(leased));
-  trial = leased;
-  lease_end_[leased.trial_id()] = now + options_.lease;
-  KODISTIL_RETURN_IF_ERROR(MakeDurable());
-  return std::optional<Trial>(std::move(leased));
+std::vector<Ledger::Entry*> Ledger::ChoosePack(
+    const LeaseLimits& limits) const {
+  std::vector<Entry*> chosen;
+  if (pending_.empty()) return chosen;
+  Entry* const first = order_[*pending_.begin()];
+  chosen.push_back(first);
+  if (first->pack_key.empty() || first->trial->lost() > 0) return chosen;
+  const size_t part = pending_.size() / std::max(1, limits.workers);
+  const size_t most = std::min<size_t>(std::max(1, limits.most), part);
+  for (auto it = std::next(pending_.begin());
+       it != pending_.end() && chosen.size() < most; ++it) {
+    Entry* const entry = order_[*it];
+    if (entry->pack_key == first->pack_key && entry->trial->lost() == 0) {
+      chosen.push_back(entry);
+    }
+  }
+  return chosen;
 }
 
-absl::StatusOr<Trial*> Ledger::FindRunning(const std::string& id,
-                                           uint32_t attempt) {
-  const auto it = trials_.find(id);
-  if (it == trials_.end()) {
+Trial Ledger::NextAttempt(const Entry& entry, const std::string& worker,
+                          absl::Time now) const {
+  Trial trial = *entry.trial;
+  // Each start since `attempts` was given may have given one number more that
+  // the disk has forgotten.
+  trial.set_attempts(trial.attempts() + (start_ - trial.start()) + 1);
+  trial.set_start(start_);
+  trial.set_leases(trial.leases() + 1);
+  trial.set_state(Trial::STATE_RUNNING);
+  trial.set_worker_id(worker);
+  BeginAttempt(now, &trial);
+  return trial;
+}
+
+absl::StatusOr<std::vector<Trial>> Ledger::Lease(const std::string& worker,
+                                                 absl::Time now,
+                                                 const LeaseLimits& limits) {
+  std::vector<Trial> leased;
+  bool again = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (Entry* const entry : ChoosePack(limits)) {
+      leased.push_back(NextAttempt(*entry, worker, now));
+      again = again || entry->leased;
+      entry->leased = true;
+      entry->lease_end = now + options_.lease;
+      KODISTIL_RETURN_IF_ERROR(Store(entry, leased.back()));
+    }
+  }
+  // The disk may not know of a trial's first lease, but of each further one.
+  if (again) KODISTIL_RETURN_IF_ERROR(log_->Sync());
+  return leased;
+}
+
+absl::StatusOr<Ledger::Entry*> Ledger::FindRunning(const std::string& id,
+                                                   uint32_t attempt) {
+  const auto it = entries_.find(id);
+  if (it == entries_.end()) {
     return absl::NotFoundError(absl::StrCat("no trial ", id));
   }
-  Trial& trial = it->second;
+  const Trial& trial = *it->second.trial;
   if (trial.state() != Trial::STATE_RUNNING || trial.attempts() != attempt) {
     return absl::AbortedError(absl::StrCat(
         "trial ", id.substr(0, 12), ": attempt ", attempt,
         " has lost its lease; the trial is ", Trial::State_Name(trial.state()),
         " at attempt ", trial.attempts()));
   }
-  return &trial;
+  return &it->second;
 }
 
 absl::Status Ledger::Heartbeat(const v1::HeartbeatRequest& request,
                                absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
+  KODISTIL_ASSIGN_OR_RETURN(Entry* const entry,
                             FindRunning(request.trial_id(), request.attempt()));
-  lease_end_[request.trial_id()] = now + options_.lease;
-  trial->set_epoch(request.epoch());
-  trial->set_epoch_fraction(request.epoch_fraction());
-  trial->set_train_loss(request.train_loss());
-  // Who gets on is not stuck.
-  if (request.finished_size() > 0) trial->clear_lost();
+  entry->lease_end = now + options_.lease;
+  Trial trial = *entry->trial;
+  trial.set_epoch(request.epoch());
+  trial.set_epoch_fraction(request.epoch_fraction());
+  trial.set_train_loss(request.train_loss());
   for (const v1::EpochReport& report : request.finished()) {
+    // Who comes further than anyone before is not stuck.
+    if (NoteEpoch(report.epoch(), &trial)) trial.clear_lost();
     // After a resume epochs are reported again; the later report counts.
-    while (trial->history_size() > 0 &&
-           trial->history(trial->history_size() - 1).epoch() >=
-               report.epoch()) {
-      trial->mutable_history()->RemoveLast();
+    while (trial.history_size() > 0 &&
+           trial.history(trial.history_size() - 1).epoch() >= report.epoch()) {
+      trial.mutable_history()->RemoveLast();
     }
-    *trial->add_history() = report;
+    *trial.add_history() = report;
   }
-  ++version_;
-  return absl::OkStatus();
+  if (!request.has_checkpoint() ||
+      request.checkpoint().digest() == trial.checkpoint().digest()) {
+    Set(entry, std::move(trial));
+    return absl::OkStatus();
+  }
+  *trial.mutable_checkpoint() = request.checkpoint();
+  return Store(entry, std::move(trial));
 }
 
-absl::Status Ledger::Complete(const v1::CompleteRequest& request) {
+absl::Status Ledger::Commit(const v1::CompleteRequest& request,
+                            absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  const auto it = trials_.find(request.trial_id());
-  if (it != trials_.end() && it->second.state() == Trial::STATE_DONE &&
-      it->second.attempts() == request.attempt()) {
-    return MakeDurable();
+  const auto it = entries_.find(request.trial_id());
+  if (it != entries_.end() && it->second.trial->state() == Trial::STATE_DONE &&
+      it->second.trial->attempts() == request.attempt()) {
+    return absl::OkStatus();
   }
-  KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
+  KODISTIL_ASSIGN_OR_RETURN(Entry* const entry,
                             FindRunning(request.trial_id(), request.attempt()));
-  Trial done = *trial;
+  Trial done = *entry->trial;
   done.set_state(Trial::STATE_DONE);
   *done.mutable_result() = request.result();
   done.clear_reason();
   done.clear_history();
+  EndAttempt({TrialAttempt::OUTCOME_DONE, now, "", ""}, &done);
   ClearProgress(&done);
-  KODISTIL_RETURN_IF_ERROR(Store(done));
-  *trial = std::move(done);
-  lease_end_.erase(request.trial_id());
-  return MakeDurable();
+  return Store(entry, std::move(done));
 }
 
-absl::Status Ledger::EndAttempt(Trial* trial, bool lost, bool count,
-                                bool retryable, const std::string& reason) {
-  Trial ended = *trial;
-  ended.set_reason(reason);
-  ClearProgress(&ended);
-  if (count && lost) ended.set_lost(ended.lost() + 1);
-  if (count && !lost) ended.set_failures(ended.failures() + 1);
-  const bool over =
-      !retryable ||
-      static_cast<int>(ended.failures()) >= options_.max_failures ||
-      static_cast<int>(ended.lost()) >= options_.max_lost;
-  ended.set_state(over ? Trial::STATE_FAILED : Trial::STATE_PENDING);
-  KODISTIL_RETURN_IF_ERROR(Store(ended));
-  lease_end_.erase(trial->trial_id());
-  *trial = std::move(ended);
-  return absl::OkStatus();
+absl::Status Ledger::Complete(const v1::CompleteRequest& request,
+                              absl::Time now) {
+  KODISTIL_RETURN_IF_ERROR(Commit(request, now));
+  return log_->Sync();
 }
 
-absl::Status Ledger::Fail(const v1::FailRequest& request) {
+void Ledger::Complete(const v1::CompleteRequest& request, absl::Time now,
+                      LedgerLog::Done done) {
+  const absl::Status status = Commit(request, now);
+  if (!status.ok()) return done(status);
+  log_->Sync(std::move(done));
+}
+
+absl::Status Ledger::EndRunning(Entry* entry, const HowItEnded& how,
+                                Trial trial) {
+  const bool lost = how.end.outcome == TrialAttempt::OUTCOME_LOST;
+  EndAttempt(how.end, &trial);
+  if (how.count && lost) trial.set_lost(trial.lost() + 1);
+  if (how.count && !lost) trial.set_failures(trial.failures() + 1);
+  const int failures = static_cast<int>(trial.failures());
+  const int losses = static_cast<int>(trial.lost());
+  trial.set_state(Trial::STATE_FAILED);
+  trial.set_reason(how.end.reason);
+  if (!how.retryable) {
+    // The reason says it all.
+  } else if (failures >= options_.max_failures) {
+    trial.set_reason(
+        absl::StrCat("gave up after ", failures,
+                     " failed attempts; the last: ", how.end.reason));
+  } else if (losses >= options_.max_lost) {
+    trial.set_reason(absl::StrCat("gave up after ", losses,
+                                  " lost workers; the last: ", how.end.reason));
+  } else {
+    trial.set_state(Trial::STATE_PENDING);
+  }
+  ClearProgress(&trial);
+  return Store(entry, std::move(trial));
+}
+
+absl::Status Ledger::GiveBack(const v1::FailRequest& request, absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  KODISTIL_ASSIGN_OR_RETURN(Trial* const trial,
+  const auto it = entries_.find(request.trial_id());
+  if (it != entries_.end() && GaveBack(*it->second.trial, request.attempt())) {
+    return absl::OkStatus();
+  }
+  KODISTIL_ASSIGN_OR_RETURN(Entry* const entry,
                             FindRunning(request.trial_id(), request.attempt()));
-  KODISTIL_RETURN_IF_ERROR(
-      EndAttempt(trial, /*lost=*/false, /*count=*/!request.stopped(),
-                 request.retryable() || request.stopped(), request.reason()));
-  return MakeDurable();
+  Trial trial = *entry->trial;
+  if (request.has_checkpoint()) {
+    *trial.mutable_checkpoint() = request.checkpoint();
+  }
+  HowItEnded how;
+  how.count = !request.stopped();
+  how.retryable = request.retryable() || request.stopped();
+  how.end.outcome = request.stopped() ? TrialAttempt::OUTCOME_STOPPED
+                                      : TrialAttempt::OUTCOME_FAILED;
+  how.end.time = now;
+  how.end.reason =
+      absl::StrCat("worker ", trial.worker_id(), ": ", request.reason());
+  how.end.log_tail = request.log_tail();
+  return EndRunning(entry, how, std::move(trial));
+}
+
+absl::Status Ledger::Fail(const v1::FailRequest& request, absl::Time now) {
+  KODISTIL_RETURN_IF_ERROR(GiveBack(request, now));
+  return log_->Sync();
+}
+
+void Ledger::Fail(const v1::FailRequest& request, absl::Time now,
+                  LedgerLog::Done done) {
+  const absl::Status status = GiveBack(request, now);
+  if (!status.ok()) return done(status);
+  log_->Sync(std::move(done));
 }
 
 void Ledger::RenewLeases(absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  for (auto& [id, end] : lease_end_) end = now + options_.lease;
+  for (Entry* const entry : running_) entry->lease_end = now + options_.lease;
 }
 
 absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
-  absl::MutexLock lock(&mutex_);
   std::vector<std::string> workers;
-  std::vector<std::string> expired;
-  for (const auto& [id, end] : lease_end_) {
-    if (end <= now) expired.push_back(id);
+  {
+    absl::MutexLock lock(&mutex_);
+    const std::set<Entry*> running = running_;
+    for (Entry* const entry : running) {
+      if (entry->lease_end > now) continue;
+      workers.push_back(entry->trial->worker_id());
+      HowItEnded how;
+      how.end.outcome = TrialAttempt::OUTCOME_LOST;
+      how.end.time = now;
+      how.end.reason =
+          absl::StrCat("worker ", workers.back(), " sent no heartbeat for ",
+                       absl::FormatDuration(options_.lease));
+      KODISTIL_RETURN_IF_ERROR(EndRunning(entry, how, *entry->trial));
+    }
   }
-  for (const std::string& id : expired) {
-    Trial& trial = trials_[id];
-    workers.push_back(trial.worker_id());
-    KODISTIL_RETURN_IF_ERROR(EndAttempt(
-        &trial, /*lost=*/true, /*count=*/true, /*retryable=*/true,
-        absl::StrCat("worker ", trial.worker_id(), " sent no heartbeat for ",
-                     absl::FormatDuration(options_.lease))));
-  }
-  KODISTIL_RETURN_IF_ERROR(MakeDurable());
+  if (!workers.empty()) KODISTIL_RETURN_IF_ERROR(log_->Sync());
+  KODISTIL_RETURN_IF_ERROR(log_->status());
   return workers;
 }
 
-absl::Status Ledger::ReleaseWorker(const std::string& worker, bool count,
-                                   const std::string& reason) {
-  absl::MutexLock lock(&mutex_);
-  for (auto& [id, trial] : trials_) {
-    if (trial.state() != Trial::STATE_RUNNING || trial.worker_id() != worker) {
-      continue;
+absl::Status Ledger::ReleaseWorker(const std::string& worker,
+                                   const Loss& loss) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const std::set<Entry*> running = running_;
+    for (Entry* const entry : running) {
+      if (entry->trial->worker_id() != worker) continue;
+      HowItEnded how;
+      how.count = loss.count;
+      how.end = {loss.count ? TrialAttempt::OUTCOME_LOST
+                            : TrialAttempt::OUTCOME_STOPPED,
+                 loss.time, loss.reason, loss.log_tail};
+      KODISTIL_RETURN_IF_ERROR(EndRunning(entry, how, *entry->trial));
     }
-    KODISTIL_RETURN_IF_ERROR(EndAttempt(&trial, /*lost=*/true, count,
-                                        /*retryable=*/true, reason));
   }
-  return MakeDurable();
+  return log_->Sync();
 }
 
-absl::Status Ledger::Cancel(const std::string& trial_id) {
+absl::Status Ledger::Cancel(const std::string& trial_id, absl::Time now) {
   KODISTIL_ASSIGN_OR_RETURN(const Trial found, Find(trial_id));
-  absl::MutexLock lock(&mutex_);
-  Trial& trial = trials_[found.trial_id()];
-  if (Ended(trial)) return absl::OkStatus();
-  Trial cancelled = trial;
-  cancelled.set_state(Trial::STATE_CANCELLED);
-  cancelled.set_reason("cancelled");
-  ClearProgress(&cancelled);
-  KODISTIL_RETURN_IF_ERROR(Store(cancelled));
-  trial = std::move(cancelled);
-  lease_end_.erase(found.trial_id());
-  return MakeDurable();
-}
-
-std::vector<Trial> Ledger::Trials() const {
-  absl::MutexLock lock(&mutex_);
-  std::vector<Trial> trials;
-  trials.reserve(order_.size());
-  for (const std::string& id : order_) trials.push_back(trials_.at(id));
-  return trials;
-}
-
-absl::StatusOr<Trial> Ledger::Find(const std::string& id_or_prefix) const {
-  absl::MutexLock lock(&mutex_);
-  const auto it = trials_.lower_bound(id_or_prefix);
-  if (id_or_prefix.empty() || it == trials_.end() ||
-      !absl::StartsWith(it->first, id_or_prefix)) {
-    return absl::NotFoundError(absl::StrCat("no trial ", id_or_prefix));
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = entries_.at(found.trial_id());
+    if (Ended(*entry.trial)) return absl::OkStatus();
+    Trial cancelled = *entry.trial;
+    cancelled.set_state(Trial::STATE_CANCELLED);
+    cancelled.set_reason("cancelled");
+    EndAttempt({TrialAttempt::OUTCOME_CANCELLED, now, "cancelled", ""},
+               &cancelled);
+    ClearProgress(&cancelled);
+    KODISTIL_RETURN_IF_ERROR(Store(&entry, std::move(cancelled)));
   }
-  const auto next = std::next(it);
-  if (next != trials_.end() && absl::StartsWith(next->first, id_or_prefix)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("trial prefix ", id_or_prefix,
-                     " is not unique: ", it->first, ", ", next->first));
-  }
-  return it->second;
-}
-
-bool Ledger::IsDone(const std::string& trial_id) const {
-  absl::MutexLock lock(&mutex_);
-  const auto it = trials_.find(trial_id);
-  return it != trials_.end() && it->second.state() == Trial::STATE_DONE;
-}
-
-bool Ledger::Finished() const {
-  absl::MutexLock lock(&mutex_);
-  for (const std::string& id : order_) {
-    if (!Ended(trials_.at(id))) return false;
-  }
-  return true;
-}
-
-uint64_t Ledger::version() const {
-  absl::MutexLock lock(&mutex_);
-  return version_;
-}
-
-uint64_t Ledger::WaitForChange(uint64_t seen, absl::Duration limit) const {
-  absl::MutexLock lock(&mutex_);
-  const auto changed = [this, seen]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return version_ != seen;
-  };
-  mutex_.AwaitWithTimeout(absl::Condition(&changed), limit);
-  return version_;
+  return log_->Sync();
 }
 
 }  // namespace kodistil

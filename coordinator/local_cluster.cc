@@ -18,12 +18,13 @@ namespace kodistil {
 namespace {
 
 constexpr absl::Duration kQuick = absl::Seconds(10);
+constexpr int kLogTailLines = 8;
 
 absl::Status DeathStatus(const std::string& name, const Process& process) {
   return absl::InternalError(
       absl::StrCat(name, " ", process.ExitText(), "; the end of ",
                    process.options().log_path, ":\n",
-                   LogTail(process.options().log_path, /*lines=*/8)));
+                   LogTail(process.options().log_path, kLogTailLines)));
 }
 
 }  // namespace
@@ -150,6 +151,7 @@ absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
         absl::StrCat("--coordinator=", coordinator),
         absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")),
         absl::StrCat("--threads=", threads),
+        absl::StrCat("--pack=", options_.pack),
         absl::StrCat("--device=", options_.device),
         absl::StrCat("--name=", name)};
     member->process_options.environment = {{"OMP_NUM_THREADS", threads},
@@ -187,7 +189,9 @@ absl::Status LocalCluster::Supervise(const Died& died) {
       const std::string reason =
           absl::StrCat(name, " ", member->process->ExitText());
       LOG(WARNING) << reason << "; it is started again";
-      const bool blameless = died(name, reason);
+      const bool blameless =
+          died(name, reason,
+               LogTail(member->process->options().log_path, kLogTailLines));
       const bool quick =
           !blameless && now - member->process->started() < kQuick;
       member->quick_deaths = quick ? member->quick_deaths + 1 : 0;

@@ -24,6 +24,8 @@ struct LocalClusterOptions {
   std::string advertised_host = "127.0.0.1";
   // Threads of one worker.
   int threads = 1;
+  // Trials that a worker trains at once; 0 for its own choice.
+  int pack = 0;
   // "cpu", "auto" or "cuda:N", for teachers and workers.
   std::string device = "cpu";
   // How long a server may take until it listens.
@@ -62,11 +64,12 @@ class LocalCluster {
                    const std::vector<std::string>& args,
                    const std::function<bool()>& stopped);
 
-  // Restarts what has died, telling `died(name, reason)` first, which returns
-  // whether a trial is to blame. INTERNAL with the log's tail when a process
-  // keeps dying at once without one. Call it often.
+  // Restarts what has died, telling `died(name, reason, log_tail)` first, which
+  // returns whether a trial is to blame. INTERNAL with the log's tail when a
+  // process keeps dying at once without one. Call it often.
   using Died =
-      std::function<bool(const std::string& name, const std::string& reason)>;
+      std::function<bool(const std::string& name, const std::string& reason,
+                         const std::string& log_tail)>;
   absl::Status Supervise(const Died& died);
 
   // Kills the process called `name`; Supervise starts it again.

@@ -81,6 +81,10 @@ std::string ModelText(const StudentConfig& config) {
   return absl::StrCat(name, " ", config.loss_option());
 }
 
+std::string OptimizerOf(const StudentConfig& config) {
+  return config.optimizer().empty() ? "adam" : config.optimizer();
+}
+
 // Axes that are not columns of their own and differ between the trials of the
 // sweep, so that no two rows look the same.
 std::string OtherAxes(const StudentConfig& config,
@@ -108,6 +112,12 @@ std::string OtherAxes(const StudentConfig& config,
     add("batch", config.batch_size());
   }
   if (differs([](const C& c) { return c.lr(); })) add("lr", config.lr());
+  if (differs([](const C& c) { return c.optimizer(); })) {
+    add("optimizer", OptimizerOf(config));
+  }
+  if (differs([](const C& c) { return c.weight_decay(); })) {
+    add("weight_decay", config.weight_decay());
+  }
   if (differs([](const C& c) { return c.dropout(); })) {
     add("dropout", config.dropout());
   }
@@ -185,6 +195,7 @@ Json ConfigJson(const StudentConfig& config) {
         json[field->name()] = reflection->GetString(config, field);
     }
   }
+  json["optimizer"] = OptimizerOf(config);
   return json;
 }
 
@@ -209,9 +220,17 @@ Json TrialJson(const Trial& trial, const Gains& gains) {
   json["model"] = ModelText(trial.config());
   json["config"] = ConfigJson(trial.config());
   json["state"] = Trial::State_Name(trial.state()).substr(6);
-  json["attempts"] = trial.attempts();
+  json["attempts"] = trial.leases();
   if (!trial.reason().empty()) json["reason"] = trial.reason();
-  if (!Done(trial)) return json;
+  if (!Done(trial)) {
+    const int attempts = trial.attempt_history_size();
+    if (attempts > 0) {
+      const v1::TrialAttempt& last = trial.attempt_history(attempts - 1);
+      json["worker"] = last.worker_id();
+      json["log_tail"] = last.log_tail();
+    }
+    return json;
+  }
   json["parameters"] = result.parameters();
   json["bytes"] = result.bytes();
   json["accuracy"] = Accuracy(trial);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 
@@ -24,7 +25,7 @@ absl::Status Call(v1::LogitStoreService::Stub* stub,
                   const Request& request, Response* response) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
-  return FromGrpcStatus((stub->*method)(&context, request, response));
+  return FromGrpcCall((stub->*method)(&context, request, response), context);
 }
 
 }  // namespace
@@ -147,7 +148,7 @@ absl::Status StoreAccess::SendOnce(
     }
   }
   writer->WritesDone();
-  return FromGrpcStatus(writer->Finish());
+  return FromGrpcCall(writer->Finish(), context);
 }
 
 absl::Status StoreAccess::CreateSet(
@@ -208,7 +209,7 @@ absl::Status StoreAccess::CountOnce(const v1::LogitSetId& id,
       count->correct += best - row.logits().begin() == ours.label;
     }
   }
-  return FromGrpcStatus(reader->Finish());
+  return FromGrpcCall(reader->Finish(), context);
 }
 
 }  // namespace kodistil

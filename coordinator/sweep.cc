@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "artifacts/artifact_service.h"
 #include "artifacts/artifact_store.h"
+#include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "base/server.h"
@@ -27,6 +28,7 @@
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
 #include "coordinator/local_cluster.h"
+#include "coordinator/supervisor.h"
 #include "coordinator/sweep_progress.h"
 #include "coordinator/teacher_stage.h"
 #include "coordinator/vocabularies.h"
@@ -100,7 +102,6 @@ class Sweep {
   absl::Status LabelRows();
   absl::Status SubmitTrials();
   absl::Status TrainStudents();
-  absl::Status Supervise(SweepProgress* progress);
   absl::Status SaveStudents();
   absl::Status SaveResults();
   absl::StatusOr<std::string> StoreAddress();
@@ -116,6 +117,8 @@ class Sweep {
   std::string advertised_;
   FileLock lock_;
   std::unique_ptr<ArtifactStore> artifacts_;
+  // Null when all workers are local: they share a folder.
+  std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
   Dataset dataset_;
@@ -160,11 +163,16 @@ absl::Status Sweep::Open() {
   KODISTIL_ASSIGN_OR_RETURN(ArtifactStore artifacts,
                             ArtifactStore::Open(InWork("artifacts")));
   artifacts_ = std::make_unique<ArtifactStore>(std::move(artifacts));
+  if (!options_.listen.empty()) {
+    KODISTIL_ASSIGN_OR_RETURN(checkpoints_,
+                              CheckpointStore::Open(InWork("checkpoints")));
+  }
   LocalClusterOptions cluster;
   cluster.work_dir = options_.work_dir;
   cluster.host = host_;
   cluster.advertised_host = advertised_;
   cluster.threads = options_.threads;
+  cluster.pack = options_.pack;
   cluster.device = options_.device;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;
@@ -323,8 +331,9 @@ absl::Status Sweep::SubmitTrials() {
     }
   }
   for (const std::string& worker : gone) {
-    KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(
-        worker, /*count=*/false, "the coordinator was started again"));
+    Ledger::Loss loss{"the coordinator was started again"};
+    loss.count = false;
+    KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(worker, loss));
   }
   Say(absl::StrCat(
       "sweep: ", submitted.done, " of ", trials_.size(), " cells are done, ",
@@ -339,13 +348,18 @@ absl::Status Sweep::TrainStudents() {
   CoordinatorServiceOptions service_options;
   service_options.lease = options_.lease;
   service_options.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
+  const int local_workers = std::min<int>(options_.workers, trials_.size());
+  service_options.pack = options_.pack;
+  service_options.expected_workers = local_workers;
   CoordinatorServiceImpl service(service_options, ledger_.get(),
-                                 artifacts_.get());
-  ArtifactServiceImpl artifact_service(artifacts_.get());
+                                 artifacts_.get(), checkpoints_.get());
+  ArtifactServiceImpl artifact_service(artifacts_.get(), {},
+                                       checkpoints_.get());
   ServerOptions server_options;
   server_options.host = host_;
   server_options.port = port_;
-  server_options.drain = absl::Seconds(2);
+  server_options.drain = options_.drain_limit;
+  server_options.drain_grace = options_.drain_grace;
   KODISTIL_ASSIGN_OR_RETURN(
       const std::unique_ptr<Server> server,
       Server::Start(server_options, {&service, &artifact_service}));
@@ -362,10 +376,16 @@ absl::Status Sweep::TrainStudents() {
   KODISTIL_RETURN_IF_ERROR(cluster_->StartWorkers(
       absl::StrCat(host_ == "0.0.0.0" ? "127.0.0.1" : host_, ":",
                    server->port()),
-      std::min<int>(options_.workers, trials_.size())));
+      local_workers));
   SweepProgress progress(ledger_->Trials());
-  const absl::Status status = Supervise(&progress);
+  SupervisorOptions supervision;
+  supervision.max_failed = options_.max_failed;
+  supervision.stopped = stopped_;
+  const absl::Status status =
+      Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
+          .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
+  if (stopped_()) server->BeginDrain();
   service.StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
     // Workers elsewhere hear that the sweep is over.
@@ -375,44 +395,6 @@ absl::Status Sweep::TrainStudents() {
   service.CloseWatches();
   server->Shutdown();
   return status;
-}
-
-absl::Status Sweep::Supervise(SweepProgress* progress) {
-  const auto died = [this](const std::string& name, const std::string& reason) {
-    bool at_work = false;
-    for (const Trial& trial : ledger_->Trials()) {
-      at_work = at_work || (trial.state() == Trial::STATE_RUNNING &&
-                            trial.worker_id() == name);
-    }
-    const absl::Status released =
-        ledger_->ReleaseWorker(name, /*count=*/true, reason);
-    LOG_IF(ERROR, !released.ok()) << released;
-    return at_work;
-  };
-  uint64_t version = 0;
-  while (!ledger_->Finished()) {
-    if (stopped_()) return absl::CancelledError("the sweep was stopped");
-    KODISTIL_RETURN_IF_ERROR(cluster_->Supervise(died));
-    KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> silent,
-                              ledger_->ExpireLeases(absl::Now()));
-    for (const std::string& worker : silent) {
-      LOG(WARNING) << "worker " << worker << " is silent and lost its trial";
-      cluster_->Kill(worker);  // when it is one of ours, it starts anew
-    }
-    version = ledger_->WaitForChange(version, absl::Milliseconds(100));
-    const std::vector<Trial> trials = ledger_->Trials();
-    progress->Show(trials);
-    const int failed =
-        std::count_if(trials.begin(), trials.end(), [](const Trial& trial) {
-          return trial.state() == Trial::STATE_FAILED;
-        });
-    if (options_.max_failed >= 0 && failed > options_.max_failed) {
-      return absl::AbortedError(absl::StrCat(
-          failed,
-          " cells have failed, more than --max_failed=", options_.max_failed));
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status Sweep::SaveStudents() {

@@ -42,6 +42,9 @@ struct SweepOptions {
   int workers = -1;
   // Threads of one worker.
   int threads = 1;
+  // Cells that one worker trains together over the same batches, at most; 0
+  // for one a thread.
+  int pack = 0;
   // Local teacher servers.
   int teacher_workers = 1;
   // "cpu", "auto" or "cuda:N".
@@ -56,6 +59,9 @@ struct SweepOptions {
   absl::Duration lease = absl::Seconds(30);
   // How often workers report; at most a third of the lease.
   absl::Duration heartbeat = absl::Seconds(1);
+  // As drain_grace and drain of ServerOptions.
+  absl::Duration drain_grace = absl::ZeroDuration();
+  absl::Duration drain_limit = absl::Seconds(10);
   // Stops after labelling: no trials.
   bool label_only = false;
 
@@ -79,7 +85,8 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
 // What the command line does: RunSweep until SIGINT or SIGTERM, then the table
 // on stdout as `output` ("table", "json", "csv" or "markdown") and a closing
 // line on stderr. Returns the exit code: 0, 1 when a cell has failed, 2 for
-// wrong options, 130 when it was stopped. Call BlockStopSignals first.
+// wrong options, 130 when SIGINT stopped it, 75 (try again) when SIGTERM did.
+// Call BlockStopSignals first.
 int RunSweepCommand(const SweepOptions& options, const std::string& output);
 
 }  // namespace kodistil

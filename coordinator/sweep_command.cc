@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <atomic>
 #include <cstdio>
 #include <string>
@@ -12,7 +14,8 @@
 namespace kodistil {
 namespace {
 
-constexpr int kExitStopped = 130;
+// As shells do after Ctrl-C.
+constexpr int kExitInterrupted = 128 + SIGINT;
 
 absl::StatusOr<std::string> Render(const SweepResults& results,
                                    const std::string& output) {
@@ -29,19 +32,17 @@ absl::StatusOr<std::string> Render(const SweepResults& results,
 int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   const auto known = Render(SweepResults(), output);
   if (!known.ok()) return ExitCodeOf(known.status());
-  static std::atomic<bool> stop{false};
+  static std::atomic<int> stop{0};  // the signal
   // Ends with the process: it waits for a signal that may never come.
-  std::thread([] {
-    WaitForStopSignal();
-    stop = true;
-  }).detach();
-  const auto outcome = RunSweep(options, [] { return stop.load(); });
+  std::thread([] { stop = WaitForStopSignal(); }).detach();
+  const auto outcome = RunSweep(options, [] { return stop.load() != 0; });
   const absl::Status status = outcome.ok() ? outcome->status : outcome.status();
-  if (absl::IsCancelled(status) && stop) {
+  if (absl::IsCancelled(status) && stop != 0) {
     std::fprintf(stderr,
                  "stopped; what is done is kept. Give the same command again "
                  "to go on.\n");
-    return kExitStopped;
+    // Who sent SIGTERM (systemd, Kubernetes, Slurm) is to start it again.
+    return stop == SIGINT ? kExitInterrupted : kExitRetry;
   }
   if (!outcome.ok()) return ExitCodeOf(outcome.status());
   if (options.label_only) return kExitOk;

@@ -58,6 +58,10 @@
   ABSL_FLAG(std::string, engine, "",                                         \
             "Axis: what trains on a CPU: fast, or torch, the reference "     \
             "(default fast)");                                               \
+  ABSL_FLAG(std::string, optimizer, "",                                      \
+            "Axis: adam or adamw (default adam, adamw with weight_decay)");  \
+  ABSL_FLAG(std::string, weight_decay, "",                                   \
+            "Axis: AdamW's decoupled weight decay, 0 to 10 (default 0.01)"); \
   ABSL_FLAG(bool, no_twins, false, "Leave out the plain twin of each student")
 
 namespace kodistil {

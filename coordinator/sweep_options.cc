@@ -22,6 +22,10 @@ absl::Status SweepOptions::Validate() const {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads: found ", threads, ", expected 1 to 1024"));
   }
+  if (pack < 0 || pack > 1024) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--pack: found ", pack, ", expected 0 to 1024"));
+  }
   if (teacher_workers < 1 || teacher_workers > 64) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--teacher_workers: found ", teacher_workers, ", expected 1 to 64"));

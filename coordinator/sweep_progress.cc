@@ -33,31 +33,38 @@ std::string EndedText(const Trial& trial) {
 }  // namespace
 
 SweepProgress::SweepProgress(const std::vector<Trial>& trials)
-    : start_(absl::Now()) {
+    : start_(absl::Now()), total_(trials.size()) {
   for (const Trial& trial : trials) {
     if (Ended(trial)) ended_.insert(trial.trial_id());
   }
 }
 
-void SweepProgress::PrintEnded(const std::vector<Trial>& trials) {
-  for (const Trial& trial : trials) {
+void SweepProgress::Note(const std::vector<Trial>& changed) {
+  for (const Trial& trial : changed) {
+    if (trial.state() == Trial::STATE_RUNNING) {
+      running_[trial.trial_id()] = trial;
+      continue;
+    }
+    running_.erase(trial.trial_id());
     if (!Ended(trial) || !ended_.insert(trial.trial_id()).second) continue;
     if (trial.state() == Trial::STATE_DONE) ++trained_;
-    line_.Print(absl::StrCat("done ", ended_.size(), "/", trials.size(), "  ",
+    line_.Print(absl::StrCat("done ", ended_.size(), "/", total_, "  ",
                              EndedText(trial)));
   }
 }
 
-void SweepProgress::Show(const std::vector<Trial>& trials) {
-  PrintEnded(trials);
-  line_.Update(SweepProgressText(trials));
+void SweepProgress::Show(const std::vector<Trial>& changed) {
+  Note(changed);
+  line_.Update(SweepProgressText(ended_.size(), total_, running_));
 }
 
-int SweepProgress::Finish(const std::vector<Trial>& trials) {
-  PrintEnded(trials);
-  line_.Finish(absl::StrCat(
-      "sweep: ", ended_.size(), " of ", trials.size(), " cells ended, ",
-      trained_, " of them trained now, in ", ClockText(absl::Now() - start_)));
+int SweepProgress::Finish(const std::vector<Trial>& changed) {
+  Note(changed);
+  line_.Finish(absl::StrCat("sweep: ", ended_.size(), " of ", total_,
+                            " cells ended, ", trained_,
+                            " of them trained now, "
+                            "in ",
+                            ClockText(absl::Now() - start_)));
   return trained_;
 }
 
@@ -75,27 +82,25 @@ std::string CellName(const v1::StudentConfig& config) {
   return name;
 }
 
-std::string SweepProgressText(const std::vector<Trial>& trials) {
-  int ended = 0;
-  std::string running;
-  for (const Trial& trial : trials) {
-    if (Ended(trial)) ++ended;
-    if (trial.state() != Trial::STATE_RUNNING) continue;
-    absl::StrAppendFormat(&running, " | %s", CellName(trial.config()));
+std::string SweepProgressText(size_t ended, size_t total,
+                              const std::map<std::string, Trial>& running) {
+  std::string text = absl::StrCat("cells ", ended, "/", total);
+  for (const auto& [id, trial] : running) {
+    absl::StrAppend(&text, " | ", CellName(trial.config()));
     if (trial.epoch() == 0) {
-      absl::StrAppend(&running, " starting");
+      absl::StrAppend(&text, " starting");
       continue;
     }
-    absl::StrAppendFormat(&running, " epoch %d/%d %.0f %% loss %.3f",
+    absl::StrAppendFormat(&text, " epoch %d/%d %.0f %% loss %.3f",
                           trial.epoch(), trial.config().train_epoch(),
                           100 * trial.epoch_fraction(), trial.train_loss());
     if (trial.history_size() > 0) {
       absl::StrAppendFormat(
-          &running, " acc %.1f %%",
+          &text, " acc %.1f %%",
           100 * trial.history(trial.history_size() - 1).valid_accuracy());
     }
   }
-  return absl::StrCat("cells ", ended, "/", trials.size(), running);
+  return text;
 }
 
 }  // namespace kodistil

@@ -15,6 +15,7 @@
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
 #include "base/progress.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/labeller.h"
@@ -169,8 +170,8 @@ bool TeacherStage::OtherTexts() const {
 }
 
 void TeacherStage::KeepAlive() {
-  const absl::Status status = context_.cluster->Supervise(
-      [](const std::string&, const std::string&) { return false; });
+  const absl::Status status =
+      context_.cluster->Supervise([](const auto&...) { return false; });
   LOG_IF(WARNING, !status.ok()) << status.message();
 }
 
@@ -183,9 +184,11 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
     const auto stub = v1::TeacherService::NewStub(NewChannel(address));
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
-    status = Annotate(FromGrpcStatus(stub->DescribeModel(
-                          &context, v1::DescribeModelRequest(), model)),
-                      absl::StrCat("teacher ", address));
+    status = Annotate(
+        FromGrpcCall(
+            stub->DescribeModel(&context, v1::DescribeModelRequest(), model),
+            context),
+        absl::StrCat("teacher ", address));
     if (status.ok()) return status;
   }
   KeepAlive();
@@ -292,8 +295,8 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
       [&](int64_t done) {
         line.Update(absl::StrCat(
             "labels: ", ProgressText(done, total, absl::Now() - start)));
-        supervised = context_.cluster->Supervise(
-            [](const std::string&, const std::string&) { return false; });
+        supervised =
+            context_.cluster->Supervise([](const auto&...) { return false; });
         return supervised.ok() && !context_.stopped();
       });
   KODISTIL_RETURN_IF_ERROR(supervised);

@@ -41,6 +41,26 @@ size_t WellFormedUtf8Prefix(absl::string_view text) {
   return position;
 }
 
+std::string Utf8Tail(absl::string_view text, size_t max_bytes) {
+  if (text.size() > max_bytes) {
+    text.remove_prefix(text.size() - max_bytes);
+    for (int i = 0; i < 3 && !text.empty() && (text[0] & 0xC0) == 0x80; ++i) {
+      text.remove_prefix(1);
+    }
+  }
+  std::string tail;
+  tail.reserve(text.size());
+  while (!text.empty()) {
+    const size_t well_formed = WellFormedUtf8Prefix(text);
+    tail.append(text.data(), well_formed);
+    text.remove_prefix(well_formed);
+    if (text.empty()) break;
+    tail.push_back('?');
+    text.remove_prefix(1);
+  }
+  return tail;
+}
+
 bool IsBlank(absl::string_view text) {
   size_t position = 0;
   while (position < text.size()) {

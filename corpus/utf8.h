@@ -1,9 +1,10 @@
-// Checks of UTF-8 text: well-formed, and not blank.
+// Checks of UTF-8 text: well-formed, and not blank; and its end.
 
 #ifndef KODISTIL_CORPUS_UTF8_H_
 #define KODISTIL_CORPUS_UTF8_H_
 
 #include <cstddef>
+#include <string>
 
 #include "absl/strings/string_view.h"
 
@@ -13,6 +14,10 @@ namespace kodistil {
 // no overlong forms, no surrogates, nothing above U+10FFFF); text.size() when
 // there is none.
 size_t WellFormedUtf8Prefix(absl::string_view text);
+
+// The end of `text`, at most `max_bytes` of it, from the start of a character
+// on; each ill-formed byte becomes "?".
+std::string Utf8Tail(absl::string_view text, size_t max_bytes);
 
 // Whether the well-formed `text` has only spaces, control and zero-width
 // characters.

@@ -28,6 +28,15 @@ TEST(Utf8Test, IllFormedSequencesAreFoundWhereTheyBegin) {
   }
 }
 
+TEST(Utf8Test, TailBeginsWithACharacterAndIsWellFormed) {
+  EXPECT_EQ(Utf8Tail("abc", 10), "abc");
+  EXPECT_EQ(Utf8Tail("abc", 2), "bc");
+  EXPECT_EQ(Utf8Tail("가나다", 7), "나다");
+  EXPECT_EQ(Utf8Tail("가나다", 6), "나다");
+  EXPECT_EQ(Utf8Tail("가\xEC\x9E나\xFF", 100), "가??나?");
+  EXPECT_EQ(Utf8Tail("", 0), "");
+}
+
 TEST(Utf8Test, BlankIsSpacesControlsAndZeroWidth) {
   EXPECT_TRUE(IsBlank(""));
   EXPECT_TRUE(IsBlank(" \t\r\n\x01"));

@@ -10,11 +10,12 @@ readonly PACKAGES=(
   # Libraries.
   libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
-  libmecab-dev libopenblas-pthread-dev libopenblas0-pthread libprotobuf-dev
-  librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
+  libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
+  libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Presubmit and tests.
-  clang clang-format clang-tidy mecab-utils procps python3 shellcheck
+  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps python3
+  shellcheck
 )
 
 # "pkg-config module" -> found in one of the packages above.
@@ -24,6 +25,7 @@ readonly MODULES=(
 )
 
 readonly HEADERS=(
+  /usr/include/dnnl.hpp
   /usr/include/gflags/gflags.h
   /usr/include/linear.h
   /usr/include/mecab.h

@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 
@@ -60,7 +61,8 @@ absl::Status LogitStoreClient::Call(Method method, absl::Duration timeout,
   return RetryUnavailable(options_.retry_limit, [&] {
     grpc::ClientContext context;
     SetDeadline(timeout, &context);
-    return FromGrpcStatus((stub_.get()->*method)(&context, request, response));
+    return FromGrpcCall((stub_.get()->*method)(&context, request, response),
+                        context);
   });
 }
 
@@ -117,7 +119,7 @@ absl::StatusOr<v1::RegisterDatasetResponse> LogitStoreClient::RegisterDataset(
   }
   if (request.rows_size() > 0) writer->Write(request);
   writer->WritesDone();
-  KODISTIL_RETURN_IF_ERROR(FromGrpcStatus(writer->Finish()));
+  KODISTIL_RETURN_IF_ERROR(FromGrpcCall(writer->Finish(), context));
   return response;
 }
 
@@ -161,7 +163,7 @@ absl::Status LogitStoreClient::ScanTextsOnce(const std::string& name,
       *begin = row.index() + 1;
     }
   }
-  return FromGrpcStatus(reader->Finish());
+  return FromGrpcCall(reader->Finish(), context);
 }
 
 absl::StatusOr<v1::LogitSetManifest> LogitStoreClient::CreateSet(
@@ -266,7 +268,7 @@ absl::Status LogitStoreClient::ScanOnce(const v1::LogitSetId& id,
       rest->begin = response.rows(i).index() + 1;
     }
   }
-  return FromGrpcStatus(reader->Finish());
+  return FromGrpcCall(reader->Finish(), context);
 }
 
 absl::StatusOr<v1::MissingResponse> LogitStoreClient::Missing(

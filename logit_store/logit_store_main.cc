@@ -8,6 +8,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_service.h"
@@ -28,6 +29,7 @@ ABSL_FLAG(absl::Duration, lock_wait,
           "how long to wait for a process that has the database open");
 ABSL_FLAG(int, max_calls, kodistil::LogitStoreServiceOptions().max_calls,
           "calls served at once; further ones are UNAVAILABLE");
+KODISTIL_DEFINE_DRAIN_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -48,6 +50,7 @@ absl::Status Run() {
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
+  DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_RETURN_IF_ERROR(server_options.Validate());
 
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<RocksDbLogitStore> store,
@@ -63,8 +66,9 @@ absl::Status Run() {
     server->SetServing(health.ok());
   });
   WaitForStopSignal();
-  store->WatchHealth(nullptr);
   LOG(INFO) << "logit store stops";
+  server->BeginDrain();
+  store->WatchHealth(nullptr);
   server->Shutdown();
   return absl::OkStatus();
 }

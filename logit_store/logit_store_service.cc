@@ -4,9 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "base/grpc_bridge.h"
 #include "base/status_macros.h"
 
 namespace kodistil {
@@ -14,10 +12,6 @@ namespace {
 
 constexpr int kMaxPutRows = 4096;
 constexpr int kMaxGetRows = 10000;
-// What a full server asks the client to wait (gRPC A6).
-constexpr char kPushBackKey[] = "grpc-retry-pushback-ms";
-constexpr char kPushBackMs[] = "200";
-
 // The rows of a stream of requests, one after the other.
 class RequestRows {
  public:
@@ -93,20 +87,11 @@ absl::Status LogitStoreServiceOptions::Validate() const {
   return absl::OkStatus();
 }
 
-grpc::Status LogitStoreServiceImpl::Admit(
-    grpc::ServerContext* context, const std::function<absl::Status()>& body) {
-  const absl::Cleanup leave = [this] { --calls_; };
-  if (++calls_ <= options_.max_calls) return ToGrpcStatus(body());
-  context->AddTrailingMetadata(kPushBackKey, kPushBackMs);
-  return ToGrpcStatus(absl::UnavailableError(absl::StrCat(
-      "the logit store has ", options_.max_calls, " calls under way")));
-}
-
 grpc::Status LogitStoreServiceImpl::RegisterDataset(
     grpc::ServerContext* context,
     grpc::ServerReader<v1::RegisterDatasetRequest>* reader,
     v1::RegisterDatasetResponse* response) {
-  return Admit(context, [&] {
+  return calls_.Run(context, [&] {
     v1::RegisterDatasetRequest request;
     if (!reader->Read(&request)) {
       return absl::InvalidArgumentError("the stream has no message");
@@ -127,7 +112,7 @@ grpc::Status LogitStoreServiceImpl::RegisterDataset(
 grpc::Status LogitStoreServiceImpl::DescribeDataset(
     grpc::ServerContext* context, const v1::DescribeDatasetRequest* request,
     v1::DescribeDatasetResponse* response) {
-  return Admit(context, [&] {
+  return calls_.Run(context, [&] {
     return Assign(store_.DescribeDataset(request->dataset()), response);
   });
 }
@@ -135,7 +120,7 @@ grpc::Status LogitStoreServiceImpl::DescribeDataset(
 grpc::Status LogitStoreServiceImpl::ScanDataset(
     grpc::ServerContext* context, const v1::ScanDatasetRequest* request,
     grpc::ServerWriter<v1::ScanDatasetResponse>* writer) {
-  return Admit(context, [&] { return SendTexts(*request, writer); });
+  return calls_.Run(context, [&] { return SendTexts(*request, writer); });
 }
 
 absl::Status LogitStoreServiceImpl::SendTexts(
@@ -156,7 +141,7 @@ absl::Status LogitStoreServiceImpl::SendTexts(
 grpc::Status LogitStoreServiceImpl::CreateSet(
     grpc::ServerContext* context, const v1::CreateSetRequest* request,
     v1::CreateSetResponse* response) {
-  return Admit(context, [&] {
+  return calls_.Run(context, [&] {
     return Assign(store_.CreateSet(request->manifest()),
                   response->mutable_manifest());
   });
@@ -165,7 +150,7 @@ grpc::Status LogitStoreServiceImpl::CreateSet(
 grpc::Status LogitStoreServiceImpl::Put(grpc::ServerContext* context,
                                         const v1::PutRequest* request,
                                         v1::PutResponse* response) {
-  return Admit(context, [&] {
+  return calls_.Run(context, [&] {
     if (request->rows_size() < 1 || request->rows_size() > kMaxPutRows) {
       return absl::InvalidArgumentError(absl::StrCat(
           request->rows_size(), " rows to put: expected 1 to ", kMaxPutRows));
@@ -180,7 +165,7 @@ grpc::Status LogitStoreServiceImpl::Put(grpc::ServerContext* context,
 grpc::Status LogitStoreServiceImpl::Get(grpc::ServerContext* context,
                                         const v1::GetRequest* request,
                                         v1::GetResponse* response) {
-  return Admit(context, [&]() -> absl::Status {
+  return calls_.Run(context, [&]() -> absl::Status {
     if (request->indices_size() > kMaxGetRows) {
       return absl::InvalidArgumentError(
           absl::StrCat(request->indices_size(), " rows to get: expected 0 to ",
@@ -198,7 +183,7 @@ grpc::Status LogitStoreServiceImpl::Get(grpc::ServerContext* context,
 grpc::Status LogitStoreServiceImpl::Scan(
     grpc::ServerContext* context, const v1::ScanRequest* request,
     grpc::ServerWriter<v1::ScanResponse>* writer) {
-  return Admit(context, [&] { return SendRows(*request, writer); });
+  return calls_.Run(context, [&] { return SendRows(*request, writer); });
 }
 
 absl::Status LogitStoreServiceImpl::SendRows(
@@ -226,21 +211,22 @@ absl::Status LogitStoreServiceImpl::SendRows(
 grpc::Status LogitStoreServiceImpl::Missing(grpc::ServerContext* context,
                                             const v1::MissingRequest* request,
                                             v1::MissingResponse* response) {
-  return Admit(context,
-               [&] { return Assign(store_.Missing(request->id()), response); });
+  return calls_.Run(
+      context, [&] { return Assign(store_.Missing(request->id()), response); });
 }
 
 grpc::Status LogitStoreServiceImpl::Describe(grpc::ServerContext* context,
                                              const v1::DescribeRequest* request,
                                              v1::DescribeResponse* response) {
-  return Admit(context, [&] { return Assign(store_.Describe(), response); });
+  return calls_.Run(context,
+                    [&] { return Assign(store_.Describe(), response); });
 }
 
 grpc::Status LogitStoreServiceImpl::Verify(grpc::ServerContext* context,
                                            const v1::VerifyRequest* request,
                                            v1::VerifyResponse* response) {
-  return Admit(context,
-               [&] { return Assign(store_.Verify(request->id()), response); });
+  return calls_.Run(
+      context, [&] { return Assign(store_.Verify(request->id()), response); });
 }
 
 }  // namespace kodistil

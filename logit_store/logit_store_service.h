@@ -3,10 +3,8 @@
 #ifndef KODISTIL_LOGIT_STORE_LOGIT_STORE_SERVICE_H_
 #define KODISTIL_LOGIT_STORE_LOGIT_STORE_SERVICE_H_
 
-#include <atomic>
-#include <functional>
-
 #include "absl/status/status.h"
+#include "base/call_limit.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
 #include "logit_store/logit_store.h"
 
@@ -27,7 +25,9 @@ class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
  public:
   explicit LogitStoreServiceImpl(LogitStore* store,
                                  const LogitStoreServiceOptions& options = {})
-      : store_(*store), options_(options) {}
+      : store_(*store),
+        options_(options),
+        calls_(options.max_calls, "the logit store") {}
 
   grpc::Status RegisterDataset(
       grpc::ServerContext* context,
@@ -60,9 +60,6 @@ class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
                       v1::VerifyResponse* response) override;
 
  private:
-  // Runs `body` unless too many calls are under way.
-  grpc::Status Admit(grpc::ServerContext* context,
-                     const std::function<absl::Status()>& body);
   absl::Status SendTexts(const v1::ScanDatasetRequest& request,
                          grpc::ServerWriter<v1::ScanDatasetResponse>* writer);
   absl::Status SendRows(const v1::ScanRequest& request,
@@ -70,7 +67,7 @@ class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
 
   LogitStore& store_;
   const LogitStoreServiceOptions options_;
-  std::atomic<int> calls_{0};
+  CallLimit calls_;
 };
 
 }  // namespace kodistil

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
-#include "base/server.h"
+#include "base/retry.h"
 #include "base/status_macros.h"
 
 namespace kodistil {
@@ -42,7 +42,7 @@ absl::Status CoordinatorSession::Try(const Method& method) {
   }
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + options_.call_timeout));
-  return FromGrpcStatus(method(&context, worker_id));
+  return FromGrpcCall(method(&context, worker_id), context);
 }
 
 absl::Status CoordinatorSession::TryRegister() {
@@ -92,7 +92,7 @@ absl::Status CoordinatorSession::Call(const Method& method) {
       LOG(WARNING) << "cannot reach the coordinator, trying again for up to "
                    << options_.unreachable_limit << ": " << status.message();
     }
-    const absl::Duration delay = BackoffDelay(attempt++);
+    const absl::Duration delay = RetryDelay(status, attempt++);
     if (absl::Now() + delay - lost_since > options_.unreachable_limit) {
       return absl::UnavailableError(
           absl::StrCat("cannot reach the coordinator for ",
@@ -105,12 +105,14 @@ absl::Status CoordinatorSession::Call(const Method& method) {
   }
 }
 
-absl::StatusOr<v1::LeaseTrialResponse> CoordinatorSession::LeaseTrial() {
+absl::StatusOr<v1::LeaseTrialResponse> CoordinatorSession::LeaseTrial(
+    int most) {
   v1::LeaseTrialResponse response;
   KODISTIL_RETURN_IF_ERROR(
       Call([&](grpc::ClientContext* context, const std::string& worker_id) {
         v1::LeaseTrialRequest request;
         request.set_worker_id(worker_id);
+        request.set_most_trials(most);
         return stub_->LeaseTrial(context, request, &response);
       }));
   return response;

@@ -41,7 +41,8 @@ class CoordinatorSession {
                      const SessionOptions& options,
                      const absl::Notification* stop);
 
-  absl::StatusOr<v1::LeaseTrialResponse> LeaseTrial();
+  // At most `most` trials, which share their batches.
+  absl::StatusOr<v1::LeaseTrialResponse> LeaseTrial(int most = 1);
   // Whether to go on.
   absl::StatusOr<bool> Heartbeat(v1::HeartbeatRequest request);
   absl::Status Complete(v1::CompleteRequest request);

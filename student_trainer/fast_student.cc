@@ -170,7 +170,7 @@ void FastStudent::Backward(const PackedBatch& batch, double rate,
   ScatterAddRows(dx, batch.tokens.data(), tokens, width, gradient_.data());
 }
 
-void FastStudent::Adam(double rate) {
+void FastStudent::Adam(const StepOptions& options) {
   ++steps_;
   threads_.Run([&](int part) {
     const auto [begin, end] = PartOf(size_, part);
@@ -180,25 +180,26 @@ void FastStudent::Adam(double rate) {
     update.gradient = gradient_.data() + begin;
     update.mean = mean_.data() + begin;
     update.square = square_.data() + begin;
-    update.step_size = rate / (1 - std::pow(0.9, steps_));
+    update.step_size = options.rate / (1 - std::pow(0.9, steps_));
     update.root_correction = std::sqrt(1 - std::pow(0.999, steps_));
+    update.decay = 1 - options.rate * options.weight_decay;
     RunAdamUpdate(update);
   });
 }
 
 absl::StatusOr<LossSums> FastStudent::TrainStep(const PackedBatch& batch,
-                                                double dropout, double rate,
+                                                const StepOptions& options,
                                                 LossFunction loss) {
   KODISTIL_RETURN_IF_ERROR(CheckTokens(batch));
   const NoDenormals no_denormals;
-  Forward(batch, dropout, /*keep=*/true, &training_);
+  Forward(batch, options.dropout, /*keep=*/true, &training_);
   const size_t size = training_.logits.size();
   float* gradient = training_.dlogits.Resize(size);
   const LossSums sums = loss(absl::MakeConstSpan(training_.logits.data(), size),
                              absl::MakeSpan(gradient, size));
   if (!std::isfinite(sums.total)) return sums;
-  Backward(batch, dropout, &training_);
-  Adam(rate);
+  Backward(batch, options.dropout, &training_);
+  Adam(options);
   ++dropout_step_;
   return sums;
 }

@@ -29,8 +29,10 @@ class FastStudent : public StudentEngine {
   absl::Status SetState(const State& state) override;
   void SeedDropout(uint64_t seed) override;
   // INVALID_ARGUMENT naming a token outside the vocabulary.
-  absl::StatusOr<LossSums> TrainStep(const PackedBatch& batch, double dropout,
-                                     double rate, LossFunction loss) override;
+  absl::StatusOr<LossSums> TrainStep(const PackedBatch& batch,
+                                     const StepOptions& options,
+                                     LossFunction loss) override;
+  void SetThreads(int threads) override { threads_.SetThreads(threads); }
   absl::StatusOr<std::vector<float>> Logits(
       const PackedBatch& batch) const override;
 
@@ -55,7 +57,7 @@ class FastStudent : public StudentEngine {
                Workspace* work) const;
   // Fills the gradient from work->dlogits.
   void Backward(const PackedBatch& batch, double rate, Workspace* work);
-  void Adam(double rate);
+  void Adam(const StepOptions& options);
   void ToPacked(const std::vector<float>& plain, FloatBuffer* packed) const;
   std::vector<float> ToPlain(const FloatBuffer& packed) const;
 

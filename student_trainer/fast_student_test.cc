@@ -90,6 +90,13 @@ auto LinearLoss(const std::vector<float>& gradient) {
   };
 }
 
+StepOptions StepAt(double dropout, double rate) {
+  StepOptions options;
+  options.dropout = dropout;
+  options.rate = rate;
+  return options;
+}
+
 // Gradient by tensor, in double, by LibTorch's autograd over its own LSTM.
 std::vector<torch::Tensor> ExpectedGradients(const Case& c,
                                              const StudentWeights& weights,
@@ -141,8 +148,7 @@ void ExpectGradientsOfLibTorch(const Case& c, const std::string& where) {
   ASSERT_OK_AND_ASSIGN(const auto found_logits, student->Logits(c.batch));
   EXPECT_LT(RelativeError(found_logits.data(), logits), 1e-5)
       << where << c.Name();
-  ASSERT_OK(student->TrainStep(c.batch, /*dropout=*/0, /*rate=*/0,
-                               LinearLoss(c.gradient)));
+  ASSERT_OK(student->TrainStep(c.batch, StepOptions(), LinearLoss(c.gradient)));
   // The first step's mean is the gradient times (1 - beta1).
   ASSERT_OK_AND_ASSIGN(auto state, student->GetState());
   for (float& value : state.adam_mean) value /= 1.0f - 0.9f;
@@ -181,14 +187,80 @@ TEST(FastStudentTest, GradientsAreLibTorchsOnEveryInstructionSet) {
   });
 }
 
+// Weights by tensor after steps of LibTorch's optimiser in double.
+template <class Optimizer, class Options>
+std::vector<torch::Tensor> ExpectedWeights(const Case& c,
+                                           const StudentWeights& weights,
+                                           const Options& options, int steps) {
+  StudentWeights now = weights;
+  std::vector<torch::Tensor> w;
+  for (const auto& [name, dims] : c.shape.Tensors()) {
+    w.push_back(torch::tensor(weights.at(name), torch::kFloat64).view(dims));
+  }
+  Optimizer optimizer(w, options);
+  for (int step = 0; step < steps; ++step) {
+    torch::Tensor logits;
+    const auto gradients = ExpectedGradients(c, now, &logits);
+    for (size_t i = 0; i < w.size(); ++i) w[i].mutable_grad() = gradients[i];
+    optimizer.step();
+    for (size_t i = 0; i < w.size(); ++i) {
+      const torch::Tensor floats = w[i].to(torch::kFloat32).contiguous();
+      now[c.shape.Tensors()[i].first].assign(
+          floats.data_ptr<float>(), floats.data_ptr<float>() + floats.numel());
+    }
+  }
+  return w;
+}
+
+// The mean difference of all weights: Adam's first steps divide by the
+// gradient's size, so that rounding in a gradient near zero moves a weight by
+// up to the rate.
+double MeanDifference(const FastStudent& student,
+                      const std::vector<torch::Tensor>& expected) {
+  const StudentWeights found = *student.Weights();
+  double difference = 0;
+  size_t i = 0;
+  for (const auto& [name, dims] : student.shape().Tensors()) {
+    const torch::Tensor values =
+        torch::tensor(found.at(name), torch::kFloat64).view(dims);
+    difference += (values - expected[i++]).abs().sum().item<double>();
+  }
+  return difference / student.shape().Parameters();
+}
+
+TEST(FastStudentTest, AdamAndAdamWAreLibTorchs) {
+  OnEveryInstructionSet([](const std::string& target) {
+    Pcg32 random(17);
+    Case c = RandomCase(&random, 30, 20, 20);
+    StepOptions options = StepAt(0, 0.01);
+    for (const double decay : {0.0, 0.5}) {
+      auto student = *FastStudent::Create(c.shape, 1);
+      ASSERT_OK(student->Initialize(7));
+      const StudentWeights weights = *student->Weights();
+      options.weight_decay = decay;
+      for (int step = 0; step < 4; ++step) {
+        ASSERT_OK(student->TrainStep(c.batch, options, LinearLoss(c.gradient)));
+      }
+      const auto adam = ExpectedWeights<torch::optim::Adam>(
+          c, weights, torch::optim::AdamOptions(0.01), 4);
+      const auto adamw = ExpectedWeights<torch::optim::AdamW>(
+          c, weights, torch::optim::AdamWOptions(0.01).weight_decay(0.5), 4);
+      EXPECT_LT(MeanDifference(*student, decay == 0 ? adam : adamw), 1e-5)
+          << target;
+      EXPECT_GT(MeanDifference(*student, decay == 0 ? adamw : adam), 1e-3)
+          << target << ": the optimisers cannot be told apart";
+    }
+  });
+}
+
 // State after some steps with dropout.
 StudentEngine::State Train(const Case& c, int threads, uint64_t seed) {
   auto student = *FastStudent::Create(c.shape, threads);
   EXPECT_OK(student->Initialize(seed));
   student->SeedDropout(seed);
   for (int step = 0; step < 4; ++step) {
-    EXPECT_OK(student->TrainStep(c.batch, /*dropout=*/0.3, /*rate=*/0.01,
-                                 LinearLoss(c.gradient)));
+    EXPECT_OK(
+        student->TrainStep(c.batch, StepAt(0.3, 0.01), LinearLoss(c.gradient)));
   }
   return *student->GetState();
 }
@@ -215,7 +287,8 @@ TEST(FastStudentTest, StateOfAnotherObjectGoesOnWithTheSameBits) {
   ASSERT_OK(whole->Initialize(1));
   for (int step = 0; step < 6; ++step) {
     if (step % 3 == 0) whole->SeedDropout(step);
-    ASSERT_OK(whole->TrainStep(c.batch, 0.3, 0.01, LinearLoss(c.gradient)));
+    ASSERT_OK(
+        whole->TrainStep(c.batch, StepAt(0.3, 0.01), LinearLoss(c.gradient)));
     if (step != 2) continue;
     auto resumed = *FastStudent::Create(c.shape, 2);
     ASSERT_OK(resumed->SetState(*whole->GetState()));
@@ -225,7 +298,8 @@ TEST(FastStudentTest, StateOfAnotherObjectGoesOnWithTheSameBits) {
   ASSERT_OK(straight->Initialize(1));
   for (int step = 0; step < 6; ++step) {
     if (step % 3 == 0) straight->SeedDropout(step);
-    ASSERT_OK(straight->TrainStep(c.batch, 0.3, 0.01, LinearLoss(c.gradient)));
+    ASSERT_OK(straight->TrainStep(c.batch, StepAt(0.3, 0.01),
+                                  LinearLoss(c.gradient)));
   }
   EXPECT_EQ(whole->GetState()->parameters, straight->GetState()->parameters);
 }
@@ -237,7 +311,8 @@ TEST(FastStudentTest, StepsAllocateNothingOnceTheyHaveRun) {
     auto student = *FastStudent::Create(c.shape, threads);
     ASSERT_OK(student->Initialize(1));
     const auto step = [&] {
-      return student->TrainStep(c.batch, 0.1, 0.01, LinearLoss(c.gradient))
+      return student
+          ->TrainStep(c.batch, StepAt(0.1, 0.01), LinearLoss(c.gradient))
           .ok();
     };
     ASSERT_TRUE(step());
@@ -274,7 +349,8 @@ TEST(FastStudentTest, PaddingIsNotTrained) {
   c.batch.tokens[0] = 0;
   auto student = *FastStudent::Create(c.shape, 1);
   ASSERT_OK(student->Initialize(1));
-  ASSERT_OK(student->TrainStep(c.batch, 0, 0.1, LinearLoss(c.gradient)));
+  ASSERT_OK(
+      student->TrainStep(c.batch, StepAt(0, 0.1), LinearLoss(c.gradient)));
   const std::vector<float> embedding =
       student->Weights()->at("embedding.weight");
   for (int i = 0; i < c.shape.embedding_dim; ++i) EXPECT_EQ(embedding[i], 0);
@@ -311,7 +387,7 @@ TEST(FastStudentTest, LossThatIsNotFiniteDoesNotStep) {
     return sums;
   };
   ASSERT_OK_AND_ASSIGN(const LossSums sums,
-                       student->TrainStep(c.batch, 0, 0.1, loss));
+                       student->TrainStep(c.batch, StepAt(0, 0.1), loss));
   EXPECT_TRUE(std::isnan(sums.total));
   EXPECT_EQ(student->GetState()->parameters, before);
 }

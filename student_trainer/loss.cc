@@ -90,12 +90,12 @@ LossSums DistillationLoss(const LossOptions& options, int classes,
                           absl::Span<const float> teacher,
                           absl::Span<float> gradient) {
   LossSums sums;
-  sums.rows = static_cast<int>(labels.size());
+  sums.rows = static_cast<int64_t>(labels.size());
   const bool soft = options.kind != LossKind::kCe;
   const double hard_weight = soft ? options.loss_rate : 1;
   const double soft_weight = 1 - hard_weight;
   std::fill(gradient.begin(), gradient.end(), 0.0f);
-  for (int row = 0; row < sums.rows; ++row) {
+  for (int64_t row = 0; row < sums.rows; ++row) {
     const size_t begin = size_t(row) * classes;
     const auto z = logits.subspan(begin, classes);
     const auto g = gradient.subspan(begin, classes);

@@ -3,6 +3,7 @@
 #ifndef KODISTIL_STUDENT_TRAINER_LOSS_H_
 #define KODISTIL_STUDENT_TRAINER_LOSS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -34,8 +35,8 @@ struct LossSums {
   double hard = 0;   // cross entropy with the label
   double soft = 0;   // kKlDiv: T^2 * KL(teacher || student); kMse: mean over
                      // classes of the squared difference of logits
-  int rows = 0;
-  int labelled = 0;  // rows that have a hard term
+  int64_t rows = 0;
+  int64_t labelled = 0;  // rows that have a hard term
 };
 
 // `logits` and `teacher`: [rows, classes], float32, row-major; `labels`:

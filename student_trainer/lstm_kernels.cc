@@ -155,7 +155,8 @@ KODISTIL_INLINE void Adam(const AdamStep& s) {
     const float v = square[k] * kBeta2 + g * g * (1.0f - kBeta2);
     mean[k] = m;
     square[k] = v;
-    parameters[k] -=
+    parameters[k] =
+        parameters[k] * s.decay -
         s.step_size * m / (std::sqrt(v) / s.root_correction + kEpsilon);
   }
 }

@@ -38,7 +38,8 @@ struct LstmStepBackward {
 };
 void RunLstmStep(const LstmStepBackward& step);
 
-// One step of Adam (Kingma and Ba, 2015, algorithm 1) as PyTorch computes it.
+// One step of Adam (Kingma and Ba, 2015, algorithm 1) or AdamW as PyTorch
+// computes it.
 struct AdamStep {
   int64_t size = 0;
   float* parameters = nullptr;
@@ -47,6 +48,7 @@ struct AdamStep {
   float* square = nullptr;    // second moment
   float step_size = 0;        // lr / (1 - beta1^t)
   float root_correction = 1;  // sqrt(1 - beta2^t)
+  float decay = 1;            // 1 - lr * weight_decay: 1 for Adam
 };
 void RunAdam(const AdamStep& step);
 

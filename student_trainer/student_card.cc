@@ -18,26 +18,29 @@ std::string Dump(const Json& json) {
 }
 
 Json ConfigJson(const v1::StudentConfig& config) {
-  return {{"vocab_size", config.vocab_size()},
-          {"batch_size", config.batch_size()},
-          {"hidden_dim", config.hidden_dim()},
-          {"embedding_dim", config.embedding_dim()},
-          {"loss_rate", config.loss_rate()},
-          {"temperature", config.temperature()},
-          {"train_epoch", config.train_epoch()},
-          {"loss_option", config.loss_option()},
-          {"lr", config.lr()},
-          {"scheduler_type", config.scheduler_type()},
-          {"step_size", config.step_size()},
-          {"gamma", config.gamma()},
-          {"base_lr", config.base_lr()},
-          {"max_lr", config.max_lr()},
-          {"step_size_up", config.step_size_up()},
-          {"dropout", config.dropout()},
-          {"lstm_num_layers", config.lstm_num_layers()},
-          {"seed", config.seed()},
-          {"max_length", config.max_length()},
-          {"select", config.select()}};
+  return {
+      {"vocab_size", config.vocab_size()},
+      {"batch_size", config.batch_size()},
+      {"hidden_dim", config.hidden_dim()},
+      {"embedding_dim", config.embedding_dim()},
+      {"loss_rate", config.loss_rate()},
+      {"temperature", config.temperature()},
+      {"train_epoch", config.train_epoch()},
+      {"loss_option", config.loss_option()},
+      {"lr", config.lr()},
+      {"scheduler_type", config.scheduler_type()},
+      {"step_size", config.step_size()},
+      {"gamma", config.gamma()},
+      {"base_lr", config.base_lr()},
+      {"max_lr", config.max_lr()},
+      {"step_size_up", config.step_size_up()},
+      {"optimizer", config.optimizer().empty() ? "adam" : config.optimizer()},
+      {"weight_decay", config.weight_decay()},
+      {"dropout", config.dropout()},
+      {"lstm_num_layers", config.lstm_num_layers()},
+      {"seed", config.seed()},
+      {"max_length", config.max_length()},
+      {"select", config.select()}};
 }
 
 std::string AccuracyText(const v1::TrialResult& result) {

@@ -23,8 +23,16 @@ namespace kodistil {
 using LossFunction = absl::FunctionRef<LossSums(absl::Span<const float> logits,
                                                 absl::Span<float> gradient)>;
 
-// A student and its Adam optimiser. Thread-compatible; Logits may be called
-// from several threads at once.
+// What a training step is told besides its batch.
+struct StepOptions {
+  double dropout = 0;  // of inputs and outputs, 0 to below 1
+  double rate = 0;     // learning rate
+  // AdamW's, decoupled: weights shrink by rate times this. 0 is Adam.
+  double weight_decay = 0;
+};
+
+// A student and its Adam or AdamW optimiser. Thread-compatible; Logits may be
+// called from several threads at once.
 class StudentEngine {
  public:
   // Everything that a later step depends on, in the order of
@@ -58,11 +66,15 @@ class StudentEngine {
   // Starts the stream of dropout masks.
   virtual void SeedDropout(uint64_t seed) = 0;
 
-  // Forward, `loss`, backward, one step of Adam (PyTorch's defaults) at `rate`.
-  // Does not step when the loss is not finite: the caller looks at the result.
+  // Forward, `loss`, backward, one step of Adam (PyTorch's defaults). Does not
+  // step when the loss is not finite: the caller looks at the result.
   virtual absl::StatusOr<LossSums> TrainStep(const PackedBatch& batch,
-                                             double dropout, double rate,
+                                             const StepOptions& options,
                                              LossFunction loss) = 0;
+
+  // How many threads the next calls may use, 1 or more; results do not depend
+  // on it. The LibTorch engine leaves it to SetComputeThreads.
+  virtual void SetThreads(int threads) {}
 
   // [rows, classes] in the batch's row order, without dropout.
   virtual absl::StatusOr<std::vector<float>> Logits(

@@ -84,7 +84,7 @@ struct StudentNetwork::Impl {
   Tensor LibraryStates(const PackedBatch& batch, const Tensor& x) const;
   Tensor Embed(const PackedBatch& batch) const;
   Tensor LastIndices(const PackedBatch& batch) const;
-  void Adam(double rate);
+  void Adam(const StepOptions& options);
 };
 
 void StudentNetwork::Impl::Allocate() {
@@ -176,7 +176,7 @@ Tensor StudentNetwork::Impl::States(const PackedBatch& batch, Tensor x) const {
   }
 }
 
-void StudentNetwork::Impl::Adam(double rate) {
+void StudentNetwork::Impl::Adam(const StepOptions& options) {
   ++steps;
   const double correction1 = 1 - std::pow(0.9, steps);
   const double correction2 = 1 - std::pow(0.999, steps);
@@ -187,8 +187,9 @@ void StudentNetwork::Impl::Adam(double rate) {
     step.gradient = gradient.data_ptr<float>();
     step.mean = adam_mean.data_ptr<float>();
     step.square = adam_square.data_ptr<float>();
-    step.step_size = rate / correction1;
+    step.step_size = options.rate / correction1;
     step.root_correction = std::sqrt(correction2);
+    step.decay = 1 - options.rate * options.weight_decay;
     RunAdam(step);
     return;
   }
@@ -197,7 +198,8 @@ void StudentNetwork::Impl::Adam(double rate) {
   adam_square.mul_(0.999).addcmul_(gradient, gradient, 0.001);
   const Tensor root =
       adam_square.sqrt().div_(std::sqrt(correction2)).add_(1e-8);
-  parameters.addcdiv_(adam_mean, root, -rate / correction1);
+  parameters.mul_(1 - options.rate * options.weight_decay)
+      .addcdiv_(adam_mean, root, -options.rate / correction1);
 }
 
 StudentNetwork::StudentNetwork(const StudentShape& shape,
@@ -252,13 +254,13 @@ void StudentNetwork::SeedDropout(uint64_t seed) {
 }
 
 absl::StatusOr<LossSums> StudentNetwork::TrainStep(const PackedBatch& batch,
-                                                   double dropout, double rate,
+                                                   const StepOptions& options,
                                                    LossFunction loss) {
   return CatchTorch("training step", [&]() -> absl::StatusOr<LossSums> {
     Impl& net = *impl_;
     net.gradient.zero_();
-    const Tensor x = net.Dropout(net.Embed(batch), dropout);  // [N, E]
-    const Tensor states = net.Dropout(net.States(batch, x), dropout);
+    const Tensor x = net.Dropout(net.Embed(batch), options.dropout);  // [N, E]
+    const Tensor states = net.Dropout(net.States(batch, x), options.dropout);
     // logits: [B, C]
     const Tensor logits =
         torch::addmm(net.linear_bias(), states, net.linear_weight().t());
@@ -268,7 +270,7 @@ absl::StatusOr<LossSums> StudentNetwork::TrainStep(const PackedBatch& batch,
         loss(values, absl::MakeSpan(gradient.data_ptr<float>(), values.size()));
     if (!std::isfinite(sums.total)) return sums;
     logits.backward(gradient.to(net.device));
-    net.Adam(rate);
+    net.Adam(options);
     return sums;
   });
 }

@@ -36,8 +36,9 @@ class StudentNetwork : public StudentEngine {
   absl::StatusOr<State> GetState() const override;
   absl::Status SetState(const State& state) override;
   void SeedDropout(uint64_t seed) override;
-  absl::StatusOr<LossSums> TrainStep(const PackedBatch& batch, double dropout,
-                                     double rate, LossFunction loss) override;
+  absl::StatusOr<LossSums> TrainStep(const PackedBatch& batch,
+                                     const StepOptions& options,
+                                     LossFunction loss) override;
   absl::StatusOr<std::vector<float>> Logits(
       const PackedBatch& batch) const override;
 

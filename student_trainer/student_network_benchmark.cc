@@ -65,13 +65,15 @@ void BM_StudentNetwork_TrainStep(benchmark::State& state) {
   const std::vector<PackedBatch> batches = Batches();
   const std::vector<int> labels(kBatch, 1);
   const std::vector<float> teacher(kBatch * 2, 0.5f);
-  LossOptions options;
+  StepOptions options;
+  options.dropout = 0.1;
+  options.rate = 1e-3;
   size_t next = 0;
   for (auto _ : state) {
     const auto sums = network->TrainStep(
-        batches[next++ % batches.size()], /*dropout=*/0.1, /*rate=*/1e-3,
+        batches[next++ % batches.size()], options,
         [&](absl::Span<const float> logits, absl::Span<float> gradient) {
-          return DistillationLoss(options, 2, logits, labels, teacher,
+          return DistillationLoss(LossOptions(), 2, logits, labels, teacher,
                                   gradient);
         });
     if (!sums.ok()) state.SkipWithError("step failed");

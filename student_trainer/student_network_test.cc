@@ -27,6 +27,13 @@ StudentShape SmallShape(int layers = 1) {
   return shape;
 }
 
+StepOptions StepAt(double dropout, double rate) {
+  StepOptions options;
+  options.dropout = dropout;
+  options.rate = rate;
+  return options;
+}
+
 // Rows of 1 to 17 tokens.
 std::vector<std::vector<uint16_t>> RandomRows(int count, int vocab_size) {
   Pcg32 random(7);
@@ -117,6 +124,9 @@ void ExpectNear(const std::vector<float>& found,
 using Variant = std::pair<int, StudentNetwork::Kernels>;
 class StudentLayersTest : public ::testing::TestWithParam<Variant> {
  protected:
+  void ExpectSteps(const StepOptions& options, Reference reference,
+                   torch::optim::Optimizer* reference_optimizer);
+
   const StudentShape shape_ = SmallShape(GetParam().first);
   const StudentNetwork::Kernels kernels_ = GetParam().second;
 };
@@ -150,26 +160,25 @@ TEST_P(StudentLayersTest, LogitsEqualPackedSequencesOfLibTorch) {
   ExpectNear(logits, Values(reference->forward(rows, batch)), 1e-5, "logits");
 }
 
-TEST_P(StudentLayersTest, TrainingStepsEqualLibTorchsAutogradAndAdam) {
-  torch::manual_seed(2);
-  Reference reference(shape_);
+// Three steps of the optimiser, LibTorch's of which is `reference_optimizer`.
+void StudentLayersTest::ExpectSteps(
+    const StepOptions& options, Reference reference,
+    torch::optim::Optimizer* reference_optimizer) {
   ASSERT_OK_AND_ASSIGN(auto network,
                        StudentNetwork::Create(shape_, "cpu", kernels_));
   ASSERT_OK(network->SetWeights(WeightsOf(reference)));
-  torch::optim::Adam adam(reference->parameters(),
-                          torch::optim::AdamOptions(0.01));
   const auto rows = RandomRows(33, shape_.vocab_size);
   const PackedBatch batch = Pack(rows);
   for (int step = 0; step < 3; ++step) {
     // Loss: half the sum of squares, whose gradient is the logits.
-    adam.zero_grad();
+    reference_optimizer->zero_grad();
     const torch::Tensor logits = reference->forward(rows, batch);
     (logits * logits).sum().mul(0.5).backward();
-    adam.step();
+    reference_optimizer->step();
     ASSERT_OK_AND_ASSIGN(
         const LossSums sums,
         network->TrainStep(
-            batch, /*dropout=*/0, /*rate=*/0.01,
+            batch, options,
             [](absl::Span<const float> logits, absl::Span<float> gradient) {
               LossSums sums;
               for (size_t i = 0; i < logits.size(); ++i) {
@@ -191,6 +200,24 @@ TEST_P(StudentLayersTest, TrainingStepsEqualLibTorchsAutogradAndAdam) {
     }
     EXPECT_LT(difference / values.size(), 1e-5) << name;
   }
+}
+
+TEST_P(StudentLayersTest, TrainingStepsEqualLibTorchsAutogradAndAdam) {
+  torch::manual_seed(2);
+  Reference reference(shape_);
+  torch::optim::Adam adam(reference->parameters(),
+                          torch::optim::AdamOptions(0.01));
+  ExpectSteps(StepAt(0, 0.01), reference, &adam);
+}
+
+TEST_P(StudentLayersTest, WeightDecayIsThatOfLibTorchsAdamW) {
+  torch::manual_seed(2);
+  Reference reference(shape_);
+  torch::optim::AdamW adamw(reference->parameters(),
+                            torch::optim::AdamWOptions(0.01).weight_decay(0.5));
+  StepOptions options = StepAt(0, 0.01);
+  options.weight_decay = 0.5;
+  ExpectSteps(options, reference, &adamw);
 }
 
 TEST_P(StudentLayersTest, RowDoesNotDependOnItsNeighbours) {
@@ -254,7 +281,7 @@ TEST(StudentNetworkTest, SameSeedsGiveTheSameBitsOnAnyNumberOfThreads) {
     options.kind = LossKind::kCe;
     for (int step = 0; step < 5; ++step) {
       EXPECT_OK(network->TrainStep(
-          batch, /*dropout=*/0.3, /*rate=*/0.01,
+          batch, StepAt(0.3, 0.01),
           [&](absl::Span<const float> logits, absl::Span<float> gradient) {
             return DistillationLoss(options, shape.num_classes, logits, labels,
                                     {}, gradient);
@@ -277,7 +304,7 @@ TEST(StudentNetworkTest, LossThatIsNotFiniteDoesNotStep) {
   const PackedBatch batch = Pack(RandomRows(4, shape.vocab_size));
   ASSERT_OK_AND_ASSIGN(
       const LossSums sums,
-      network->TrainStep(batch, 0, 0.1,
+      network->TrainStep(batch, StepAt(0, 0.1),
                          [](absl::Span<const float>, absl::Span<float>) {
                            LossSums sums;
                            sums.total = std::nan("");

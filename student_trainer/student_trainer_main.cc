@@ -22,7 +22,10 @@ ABSL_FLAG(std::string, cache_dir, kodistil::WorkerOptions().cache_dir,
           "workers of a machine. Empty: kodistil/worker in XDG_CACHE_HOME or "
           "~/.cache.");
 ABSL_FLAG(int, threads, kodistil::WorkerOptions().threads,
-          "Threads of one training.");
+          "Threads of all trainings together.");
+ABSL_FLAG(int, pack, kodistil::WorkerOptions().pack,
+          "Trials to ask for at once, trained together over the same batches; "
+          "0: one a thread, and one on a GPU.");
 ABSL_FLAG(std::string, device, kodistil::WorkerOptions().device,
           "cpu, cuda:N, or auto (a GPU if there is one). On cpu the results "
           "are the same bit by bit where the instruction set is the same.");
@@ -44,6 +47,7 @@ WorkerOptions OptionsFromFlags() {
   options.cache_dir = absl::GetFlag(FLAGS_cache_dir);
   if (options.cache_dir.empty()) options.cache_dir = DefaultCacheDir();
   options.threads = absl::GetFlag(FLAGS_threads);
+  options.pack = absl::GetFlag(FLAGS_pack);
   options.device = absl::GetFlag(FLAGS_device);
   options.name = absl::GetFlag(FLAGS_name);
   options.coordinator_timeout = absl::GetFlag(FLAGS_coordinator_timeout);
@@ -58,7 +62,8 @@ int Main(int argc, char** argv) {
       argc, argv,
       {"bazel run //student_trainer --",
        "Trains students for a coordinator until its sweep is over. On SIGTERM "
-       "it gives its trial back and exits with 75; a second SIGTERM ends it at "
+       "it gives its trials back and exits with 75; a second SIGTERM ends it "
+       "at "
        "once.",
        {"bazel run //student_trainer -- --coordinator=127.0.0.1:50050",
         "bazel run //student_trainer -- --coordinator=head:50050 --threads=4 "

@@ -20,8 +20,9 @@ void Pause() {
 
 }  // namespace
 
-ThreadPair::ThreadPair(int threads) {
-  if (threads < 2) return;
+void ThreadPair::SetThreads(int threads) {
+  use_helper_ = threads >= 2;
+  if (!use_helper_ || helper_ != nullptr) return;
   helper_ = std::make_unique<std::thread>([this] { HelperLoop(); });
 }
 
@@ -37,7 +38,7 @@ ThreadPair::~ThreadPair() {
 
 void ThreadPair::Run(absl::FunctionRef<void(int)> body) {
   const NoDenormals no_denormals;
-  if (helper_ == nullptr || !one_run_.TryLock()) {
+  if (!use_helper_ || !one_run_.TryLock()) {
     body(0);
     body(1);
     return;

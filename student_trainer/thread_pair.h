@@ -21,10 +21,14 @@ namespace kodistil {
 class ThreadPair {
  public:
   // `threads`: 1, or 2 and more for a helper.
-  explicit ThreadPair(int threads);
+  explicit ThreadPair(int threads) { SetThreads(threads); }
   ~ThreadPair();
   ThreadPair(const ThreadPair&) = delete;
   ThreadPair& operator=(const ThreadPair&) = delete;
+
+  // Gives or takes the helper; not while Run runs. A helper that is taken
+  // sleeps.
+  void SetThreads(int threads);
 
   // body(0) and body(1), in any order or at once. Denormal numbers count as
   // zero in both.
@@ -44,6 +48,7 @@ class ThreadPair {
   absl::Mutex sleep_;
   bool asleep_ ABSL_GUARDED_BY(sleep_) = false;
   absl::CondVar wake_;
+  bool use_helper_ = false;
   std::unique_ptr<std::thread> helper_;
 };
 

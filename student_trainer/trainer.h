@@ -1,4 +1,4 @@
-// Trains one student: epochs, validation, checkpoints, test.
+// Trains students: epochs, validation, checkpoints, test.
 
 #ifndef KODISTIL_STUDENT_TRAINER_TRAINER_H_
 #define KODISTIL_STUDENT_TRAINER_TRAINER_H_
@@ -32,6 +32,21 @@ absl::StatusOr<TrainOutcome> TrainStudent(const TrainOptions& options,
                                           const TokenizedDataset& data,
                                           const LogitSnapshot* logits,
                                           const ProgressCallback& progress);
+
+// One of several students that are trained together.
+struct StudentCell {
+  TrainOptions options;
+  // May be null for "ce"; students of one teacher share it.
+  const LogitSnapshot* logits = nullptr;
+  ProgressCallback progress;
+};
+
+// The same for several students over the same batches, as TrainPack in
+// training_loop.h: each ends on its own and has the outcome that it would have
+// alone.
+absl::Status TrainStudents(const std::vector<StudentCell>& cells,
+                           const TokenizedDataset& data, int threads,
+                           const CellDone& done);
 
 // Counts rows of `indices` that the student classifies right. INVALID_ARGUMENT
 // naming the row when one has no label or does not fit the shape.

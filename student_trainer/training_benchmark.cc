@@ -21,8 +21,11 @@
 #include "student_trainer/batch_sampler.h"
 #include "student_trainer/fast_student.h"
 #include "student_trainer/loss.h"
+#include "student_trainer/onednn_lstm.h"
+#include "student_trainer/pack_contenders.h"
 #include "student_trainer/student_network.h"
 #include "student_trainer/torch_contenders.h"
+#include "student_trainer/training_rows.h"
 
 namespace kodistil {
 namespace {
@@ -52,11 +55,14 @@ double Seconds(clockid_t clock) {
 // Rows of tokens, and batches of them.
 struct Data {
   std::vector<std::vector<uint16_t>> rows;
-  std::vector<PackedBatch> bucketed;  // of similar length
+  std::vector<std::vector<uint32_t>> members;  // of `bucketed`
+  std::vector<PackedBatch> bucketed;           // of similar length
   std::vector<PackedBatch> random;
   std::vector<int> labels;     // of any batch
   std::vector<float> teacher;  // of any batch, [B, 2]
   double tokens_per_row = 0;
+  // The same with a label and a teacher for each row.
+  TrainingRows training;
 };
 
 // Lengths of NSMC in this vocabulary: 29 in the mean.
@@ -95,17 +101,17 @@ absl::StatusOr<std::vector<std::vector<uint16_t>>> NsmcRows(
   return rows;
 }
 
-absl::StatusOr<Data> MakeData(const TrainingBenchmarkOptions& options) {
-  Data data;
+absl::Status MakeData(const TrainingBenchmarkOptions& options, Data* made) {
+  Data& data = *made;
   if (options.data_dir.empty()) {
     data.rows = SyntheticRows();
   } else {
     KODISTIL_ASSIGN_OR_RETURN(data.rows, NsmcRows(options.data_dir));
   }
-  const auto tokens = [&](uint32_t row) {
+  const auto tokens = [&data](uint32_t row) {
     return absl::Span<const uint16_t>(data.rows[row]);
   };
-  const auto length = [&](uint32_t row) {
+  const auto length = [&data](uint32_t row) {
     return static_cast<int>(data.rows[row].size());
   };
   std::vector<uint32_t> indices(data.rows.size());
@@ -113,6 +119,7 @@ absl::StatusOr<Data> MakeData(const TrainingBenchmarkOptions& options) {
   for (const auto& members :
        TrainingBatches(indices, options.batch_size, 1, 1, length)) {
     if (static_cast<int>(members.size()) < options.batch_size) continue;
+    data.members.push_back(members);
     PackBatch(members, tokens, &data.bucketed.emplace_back());
     PackedBatch& random = data.random.emplace_back();
     PackBatch(
@@ -128,14 +135,28 @@ absl::StatusOr<Data> MakeData(const TrainingBenchmarkOptions& options) {
     data.teacher.push_back(random.Uniform() - 0.5);
     data.teacher.push_back(-data.teacher.back());
   }
-  return data;
+  data.training.row_count = data.rows.size();
+  data.training.tokens = tokens;
+  data.training.label = [&data](uint32_t row) {
+    return data.labels[row % data.labels.size()];
+  };
+  data.training.logits = [&data](uint32_t row) {
+    return absl::MakeConstSpan(data.teacher)
+        .subspan(row % data.labels.size() * 2, 2);
+  };
+  return absl::OkStatus();
 }
 
 // One way to train, and its best turn.
 struct Contender {
+  // What a step has trained on.
+  struct Work {
+    double tokens = 0, rows = 0;
+  };
+
   std::string name;
-  std::function<absl::Status(const PackedBatch&)> step;
-  const std::vector<PackedBatch>* batches;
+  // The step number `next`, from 0.
+  std::function<absl::StatusOr<Work>(size_t next)> step;
   // Padded to one length: the time does not depend on the tokens.
   bool fixed_length = false;
   bool wall = false;
@@ -143,23 +164,36 @@ struct Contender {
   double rows_per_second = 0;
 };
 
+// A step for each of `batches` in turn.
+std::function<absl::StatusOr<Contender::Work>(size_t)> StepsOver(
+    const std::vector<PackedBatch>& batches,
+    std::function<absl::Status(const PackedBatch&)> step) {
+  return [&batches, step](size_t next) -> absl::StatusOr<Contender::Work> {
+    const PackedBatch& batch = batches[next % batches.size()];
+    KODISTIL_RETURN_IF_ERROR(step(batch));
+    return Contender::Work{static_cast<double>(batch.tokens.size()),
+                           static_cast<double>(batch.rows.size())};
+  };
+}
+
 // A turn: rows of mean length per second.
 absl::Status RunTurn(const Data& data, double seconds, Contender* contender) {
   const clockid_t clock =
       contender->wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID;
-  double tokens = 0, rows = 0, took = 0;
+  Contender::Work all;
+  double took = 0;
   // The first step warms up.
   for (int step = -1; took < seconds; ++step) {
-    const auto& batches = *contender->batches;
-    const PackedBatch& batch = batches[contender->next++ % batches.size()];
     const double begin = Seconds(clock);
-    KODISTIL_RETURN_IF_ERROR(contender->step(batch));
+    KODISTIL_ASSIGN_OR_RETURN(const Contender::Work work,
+                              contender->step(contender->next++));
     if (step < 0) continue;
     took += Seconds(clock) - begin;
-    tokens += batch.tokens.size();
-    rows += batch.rows.size();
+    all.tokens += work.tokens;
+    all.rows += work.rows;
   }
-  if (!contender->fixed_length) rows = tokens / data.tokens_per_row;
+  const double rows =
+      contender->fixed_length ? all.rows : all.tokens / data.tokens_per_row;
   contender->rows_per_second =
       std::max(contender->rows_per_second, rows / took);
   return absl::OkStatus();
@@ -183,9 +217,12 @@ double SgemmPeak(double best) {
 // A step of one of our engines on the benchmark's labels.
 absl::Status EngineStep(const Data& data, StudentEngine* engine,
                         const PackedBatch& batch) {
+  StepOptions options;
+  options.dropout = kDropout;
+  options.rate = 1e-3;
   return engine
       ->TrainStep(
-          batch, kDropout, /*rate=*/1e-3,
+          batch, options,
           [&](absl::Span<const float> logits, absl::Span<float> gradient) {
             return DistillationLoss(LossOptions(), 2, logits, data.labels,
                                     data.teacher, gradient);
@@ -199,10 +236,10 @@ absl::Status AddEngine(const std::string& name, const Data& data,
   KODISTIL_RETURN_IF_ERROR(engine->Initialize(1));
   Contender contender;
   contender.name = name;
-  contender.step = [engine, &data](const PackedBatch& batch) {
-    return EngineStep(data, engine.get(), batch);
-  };
-  contender.batches = &data.bucketed;
+  contender.step =
+      StepsOver(data.bucketed, [engine, &data](const PackedBatch& batch) {
+        return EngineStep(data, engine.get(), batch);
+      });
   contender.wall = wall;
   contenders->push_back(std::move(contender));
   return absl::OkStatus();
@@ -214,16 +251,82 @@ void AddTorch(const std::string& name, const Data& data,
   auto torch = std::make_shared<TorchContender>(shape, batching);
   Contender contender;
   contender.name = name;
-  contender.step = [torch, length, &data](const PackedBatch& batch) {
-    torch->Step(batch, length, data.labels, data.teacher);
-    return absl::OkStatus();
-  };
-  contender.batches = length > 0 ? &data.random : &data.bucketed;
+  contender.step =
+      StepsOver(length > 0 ? data.random : data.bucketed,
+                [torch, length, &data](const PackedBatch& batch) {
+                  torch->Step(batch, length, data.labels, data.teacher);
+                  return absl::OkStatus();
+                });
   contender.fixed_length = length > 0;
   contenders->push_back(std::move(contender));
 }
 
-// The fast engine's come first.
+// oneDNN's primitive for the layer alone: no embedding, dropout, head, loss or
+// optimiser.
+void AddOneDnn(const Data& data, const StudentShape& shape,
+               std::vector<Contender>* contenders) {
+  const size_t rows = data.labels.size();
+  auto lstm =
+      std::make_shared<OneDnnLstm>(shape.embedding_dim, shape.hidden_dim, rows);
+  int64_t longest = 0;
+  for (const PackedBatch& batch : data.bucketed) {
+    lstm->Prepare(batch.lengths[0]);
+    longest = std::max(longest, batch.lengths[0]);
+  }
+  Pcg32 random(3);
+  const auto uniform = [&random](size_t size) {
+    std::vector<float> values(size);
+    for (float& value : values) value = random.Uniform() - 0.5;
+    return values;
+  };
+  const int64_t h = shape.hidden_dim, e = shape.embedding_dim;
+  lstm->SetWeights(uniform(2 * 4 * h * (e + h + 2)));
+  Contender contender;
+  contender.name = "oneDNN's LSTM alone, padded";
+  contender.step = StepsOver(
+      data.bucketed,
+      [lstm, x = uniform(longest * rows * e), dends = uniform(rows * 2 * h),
+       ends = std::vector<float>()](const PackedBatch& batch) mutable {
+        lstm->Step(batch.lengths[0], x, batch.lengths, dends, &ends);
+        return absl::OkStatus();
+      });
+  contenders->push_back(std::move(contender));
+}
+
+// Cells one after another, then together.
+absl::Status AddPacks(const Data& data, const StudentShape& shape, int cells,
+                      int threads, std::vector<Contender>* contenders) {
+  for (const bool together : {false, true}) {
+    KODISTIL_ASSIGN_OR_RETURN(
+        std::shared_ptr<PackContender> pack,
+        PackContender::Create({shape, cells, threads, together},
+                              data.training));
+    Contender contender;
+    contender.name = absl::StrCat(
+        cells, " cells ", together ? "packed" : "in turn",
+        threads > 1 ? absl::StrCat(", ", threads, " threads, wall") : "");
+    contender.wall = threads > 1;
+    // Fewer batches at a time of a larger student, whose steps take longer.
+    const size_t chunk = std::max(1, 512 / shape.hidden_dim);
+    contender.step = [pack, chunk, cells,
+                      &data](size_t next) -> absl::StatusOr<Contender::Work> {
+      std::vector<std::vector<uint32_t>> batches;
+      Contender::Work work;
+      for (size_t i = 0; i < chunk; ++i) {
+        const size_t at = (next * chunk + i) % data.members.size();
+        batches.push_back(data.members[at]);
+        work.tokens += cells * data.bucketed[at].tokens.size();
+        work.rows += cells * data.members[at].size();
+      }
+      KODISTIL_RETURN_IF_ERROR(pack->Step(batches));
+      return work;
+    };
+    contenders->push_back(std::move(contender));
+  }
+  return absl::OkStatus();
+}
+
+// The fast engine's come first, then the packs.
 absl::StatusOr<std::vector<Contender>> MakeContenders(
     const TrainingBenchmarkOptions& options, const Data& data,
     const StudentShape& shape) {
@@ -236,6 +339,9 @@ absl::StatusOr<std::vector<Contender>> MakeContenders(
     KODISTIL_RETURN_IF_ERROR(
         AddEngine(kNames[run], data, engine, run > 0, &contenders));
   }
+  KODISTIL_RETURN_IF_ERROR(AddPacks(data, shape, 3, 1, &contenders));
+  KODISTIL_RETURN_IF_ERROR(AddPacks(data, shape, 2, 2, &contenders));
+  AddOneDnn(data, shape, &contenders);
   if (!options.libtorch) return contenders;
   KODISTIL_ASSIGN_OR_RETURN(std::shared_ptr<StudentEngine> reference,
                             StudentNetwork::Create(shape, "cpu"));
@@ -289,8 +395,13 @@ void PrintStudent(const Size& size, const Data& data, double peak,
                 c.rows_per_second, gflops, 100 * gflops / peak,
                 fast / c.rows_per_second);
   }
-  std::printf("  two threads are %.2fx one\n",
-              contenders[2].rows_per_second / contenders[1].rows_per_second);
+  const auto ratio = [&](size_t a, size_t b) {
+    return contenders[a].rows_per_second / contenders[b].rows_per_second;
+  };
+  std::printf(
+      "  two threads are %.2fx one; packed cells are %.2fx cells in turn, with "
+      "two threads %.2fx\n",
+      ratio(2, 1), ratio(4, 3), ratio(6, 5));
   std::fflush(stdout);
 }
 
@@ -317,7 +428,8 @@ absl::Status TrainingBenchmarkOptions::Validate() const {
 absl::Status RunTrainingBenchmark(const TrainingBenchmarkOptions& options) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
   KODISTIL_RETURN_IF_ERROR(SetComputeThreads(1));
-  KODISTIL_ASSIGN_OR_RETURN(const Data data, MakeData(options));
+  Data data;
+  KODISTIL_RETURN_IF_ERROR(MakeData(options, &data));
   std::printf("%zu rows %s, %.1f tokens in the mean, batches of %d\n",
               data.rows.size(),
               options.data_dir.empty() ? "made up" : "of NSMC",

@@ -1,32 +1,18 @@
 #include "student_trainer/training_loop.h"
 
+#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
 #include "base/status_macros.h"
-#include "glog/logging.h"
-#include "student_trainer/checkpoint.h"
 #include "student_trainer/engine_factory.h"
-#include "student_trainer/loss.h"
-#include "student_trainer/lr_schedule.h"
-#include "student_trainer/student_engine.h"
 
 namespace kodistil {
 namespace {
 
-// Part of a run's identity: raise it when the same input would give other
-// weights.
-constexpr uint64_t kTrainingVersion = 2;
 constexpr int kEvaluationBatch = 256;
-constexpr int64_t kStepsPerProgress = 10;
-
-// Streams of MixSeed(seed, epoch, stream); TrainingBatches uses stream 0.
-constexpr uint64_t kWeightStream = 1;
-constexpr uint64_t kDropoutStream = 2;
 
 double Now() {
   return std::chrono::duration<double>(
@@ -34,381 +20,204 @@ double Now() {
       .count();
 }
 
-EngineOptions EngineOptionsOf(const TrainOptions& options) {
-  EngineOptions engine;
-  engine.engine = options.engine;
-  engine.device = options.device;
-  engine.threads = options.threads;
-  return engine;
+RowLength LengthOf(const TrainingRows& rows) {
+  return [&rows](uint32_t row) {
+    return static_cast<int>(rows.tokens(row).size());
+  };
 }
 
-absl::Status Bad(absl::string_view field, double value,
-                 absl::string_view expected) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", value, "; expected ", expected));
+std::vector<const RowLogits*> SourcesOf(const std::vector<PackCell>& cells) {
+  std::vector<const RowLogits*> sources;
+  for (const PackCell& cell : cells) {
+    if (cell.logits == nullptr) continue;
+    if (std::count(sources.begin(), sources.end(), cell.logits) > 0) continue;
+    sources.push_back(cell.logits);
+  }
+  return sources;
 }
 
-// Tokens and label of a row fit the student.
-absl::Status CheckRow(const TrainingRows& rows, uint32_t row,
-                      const StudentShape& shape) {
-  const absl::Span<const uint16_t> tokens = rows.tokens(row);
-  if (tokens.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("row ", row, " has no tokens; expected [CLS] and [SEP]"));
+// Whether every cell's steps may run beside those of others: LibTorch's
+// threads are the process's.
+bool RunSideBySide(const std::vector<PackCell>& cells) {
+  for (const PackCell& cell : cells) {
+    EngineOptions engine;
+    engine.engine = cell.options.engine;
+    engine.device = cell.options.device;
+    if (engine.Resolved() != "fast") return false;
   }
-  for (uint16_t token : tokens) {
-    if (token < shape.vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("row ", row, " has token ", token,
-                     "; expected below vocab_size, ", shape.vocab_size));
-  }
-  if (rows.label(row) >= shape.num_classes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("row ", row, " has label ", rows.label(row),
-                     "; expected below num_classes, ", shape.num_classes));
-  }
-  return absl::OkStatus();
+  return true;
 }
 
-absl::StatusOr<Evaluation> Evaluate(const StudentEngine& engine,
-                                    const TrainingRows& rows, int classes,
-                                    const std::vector<uint32_t>& indices) {
-  const double start = Now();
-  Evaluation evaluation;
-  PackedBatch batch;
-  const auto batches = EvaluationBatches(
-      indices, kEvaluationBatch,
-      [&](uint32_t row) { return static_cast<int>(rows.tokens(row).size()); });
-  for (const std::vector<uint32_t>& members : batches) {
-    PackBatch(members, rows.tokens, &batch);
-    KODISTIL_ASSIGN_OR_RETURN(const std::vector<float> logits,
-                              engine.Logits(batch));
-    for (size_t i = 0; i < batch.rows.size(); ++i) {
-      const auto row = absl::MakeSpan(logits).subspan(i * classes, classes);
-      const int label = rows.label(batch.rows[i]);
-      evaluation.correct += ArgMax(row) == label;
-      evaluation.loss += CrossEntropy(row, label);
-    }
-    evaluation.total += batch.rows.size();
-  }
-  if (evaluation.total > 0) {
-    evaluation.loss /= evaluation.total;
-    evaluation.rows_per_second = evaluation.total / (Now() - start);
-  }
-  return evaluation;
-}
-
-// One training, from checks to test. Used once.
-class TrainingRun {
+// Cells from their checks to their tests. Used once.
+class PackRun {
  public:
-  TrainingRun(const TrainOptions& options, const TrainingRows& rows,
-              const ProgressCallback& progress)
-      : options_(options),
-        config_(options.config),
-        rows_(rows),
-        progress_(progress),
-        shape_(ShapeOf(options.config, options.num_classes)) {}
+  PackRun(const std::vector<PackCell>& cells, const TrainingRows& rows,
+          int threads, const CellDone& done);
 
-  absl::StatusOr<TrainOutcome> Run();
+  void Run();
 
  private:
-  absl::Status Prepare();
-  absl::Status CollectRows();
-  std::string RunIdentity() const;
-  absl::Status ResumeOrInitialize();
-  absl::Status RunEpoch(int epoch);
-  absl::Status RunSteps(int epoch, v1::EpochReport* report);
-  absl::StatusOr<LossSums> RunStep(int epoch, int64_t step,
-                                   const std::vector<uint32_t>& members,
-                                   double* rate);
-  absl::Status KeepEpoch(const v1::EpochReport& report);
-  absl::StatusOr<TrainOutcome> Finish();
+  using Group = std::vector<TrainingCell*>;
 
-  bool GoOn(const TrainProgress& progress) const {
-    return !progress_ || progress_(progress);
-  }
+  // Calls body for every cell of the group, on the lanes. Whether one of them
+  // can go on.
+  bool ForCells(const Group& group,
+                absl::FunctionRef<void(TrainingCell*)> body);
+  // The cells that are the furthest behind.
+  Group Hindmost() const;
+  void RunEpoch(const Group& group);
+  // Every cell counts the rows that it gets right.
+  void Evaluate(const Group& group, const std::vector<uint32_t>& rows);
+  // Tests what is trained; hands out what has ended.
+  void Reap();
 
-  const TrainOptions& options_;
-  const v1::StudentConfig& config_;
+  const v1::StudentConfig& shared_;  // what all cells share of it
   const TrainingRows& rows_;
-  const ProgressCallback& progress_;
-  const StudentShape shape_;
-  LossOptions loss_;
-  std::unique_ptr<LrSchedule> schedule_;
-  std::unique_ptr<StudentEngine> engine_;
-  std::vector<uint32_t> train_, valid_, test_;
-  PackedBatch batch_;
-  std::vector<int> labels_;     // [B]
-  std::vector<float> teacher_;  // [B, classes]
-  // What the last epoch left; its result, run and best are always set.
-  Checkpoint state_;
+  const CellDone& done_;
+  LanePool lanes_;
+  BatchFeed training_, evaluation_;
+  std::vector<std::unique_ptr<TrainingCell>> cells_;  // null once ended
 };
 
-absl::Status TrainingRun::CollectRows() {
-  const bool distils = loss_.kind != LossKind::kCe;
-  for (uint32_t row = 0; row < rows_.row_count; ++row) {
-    const Split split = rows_.split(row);
-    if (split == Split::kNone) continue;
-    KODISTIL_RETURN_IF_ERROR(CheckRow(rows_, row, shape_));
-    const bool labelled = rows_.label(row) != kNoLabel;
-    if (split == Split::kTrain && !labelled && !distils) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("row ", row,
-                       " of the train split has no label; expected "
-                       "one, as loss_option is ce"));
-    }
-    if (split == Split::kTrain) train_.push_back(row);
-    if (split == Split::kValid && labelled) valid_.push_back(row);
-    if (split == Split::kTest && labelled) test_.push_back(row);
+PackRun::PackRun(const std::vector<PackCell>& cells, const TrainingRows& rows,
+                 int threads, const CellDone& done)
+    : shared_(cells.front().options.config),
+      rows_(rows),
+      done_(done),
+      lanes_(RunSideBySide(cells) ? threads : 1),
+      training_(rows, SourcesOf(cells), &lanes_),
+      evaluation_(rows, {}, &lanes_) {
+  const std::vector<const RowLogits*> sources = SourcesOf(cells);
+  for (const PackCell& cell : cells) {
+    TrainOptions options = cell.options;
+    options.threads = lanes_.lanes() > 1 ? 1 : threads;
+    const size_t source =
+        std::find(sources.begin(), sources.end(), cell.logits) -
+        sources.begin();
+    cells_.push_back(std::make_unique<TrainingCell>(options, rows, cell.logits,
+                                                    source, cell.progress));
   }
-  if (train_.empty()) {
-    return absl::InvalidArgumentError(
-        "the dataset has no rows in its train split; expected one or more");
-  }
-  return absl::OkStatus();
 }
 
-absl::Status TrainingRun::Prepare() {
-  KODISTIL_RETURN_IF_ERROR(options_.Validate());
-  KODISTIL_ASSIGN_OR_RETURN(loss_.kind, ParseLossKind(config_.loss_option()));
-  loss_.loss_rate = config_.loss_rate();
-  loss_.temperature = config_.temperature();
-  if (loss_.kind != LossKind::kCe && !rows_.logits) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("loss_option is ", config_.loss_option(),
-                     ", but there are no teacher logits"));
-  }
-  KODISTIL_ASSIGN_OR_RETURN(schedule_, LrSchedule::Create(config_));
-  KODISTIL_RETURN_IF_ERROR(CollectRows());
-  KODISTIL_ASSIGN_OR_RETURN(
-      engine_, CreateStudentEngine(shape_, EngineOptionsOf(options_)));
-  return ResumeOrInitialize();
+bool PackRun::ForCells(const Group& group,
+                       absl::FunctionRef<void(TrainingCell*)> body) {
+  lanes_.RunCells(group.size(), [&](size_t i, int threads) {
+    group[i]->SetThreads(threads);
+    body(group[i]);
+  });
+  return std::any_of(group.begin(), group.end(),
+                     [](TrainingCell* cell) { return cell->status().ok(); });
 }
 
-std::string TrainingRun::RunIdentity() const {
-  Sha256 hash;
-  hash.UpdateUint64(kTrainingVersion);
-  hash.UpdateField(config_.SerializeAsString());
-  hash.UpdateUint64(options_.num_classes);
-  hash.UpdateField(EngineOptionsOf(options_).Resolved());
-  hash.UpdateField(options_.device);
-  for (uint32_t row = 0; row < rows_.row_count; ++row) {
-    const absl::Span<const uint16_t> tokens = rows_.tokens(row);
-    hash.UpdateUint64(static_cast<uint64_t>(rows_.split(row)));
-    hash.UpdateUint64(static_cast<uint64_t>(rows_.label(row)));
-    hash.UpdateField({reinterpret_cast<const char*>(tokens.data()),
-                      tokens.size() * sizeof(uint16_t)});
-    if (loss_.kind == LossKind::kCe) continue;
-    const absl::Span<const float> logits = rows_.logits(row);
-    hash.UpdateField({reinterpret_cast<const char*>(logits.data()),
-                      logits.size() * sizeof(float)});
+PackRun::Group PackRun::Hindmost() const {
+  Group group;
+  for (const auto& cell : cells_) {
+    if (cell == nullptr) continue;
+    if (!group.empty() && cell->epochs() > group[0]->epochs()) continue;
+    if (!group.empty() && cell->epochs() < group[0]->epochs()) group.clear();
+    group.push_back(cell.get());
   }
-  return hash.Finish();
+  return group;
 }
 
-absl::Status TrainingRun::ResumeOrInitialize() {
-  if (!options_.checkpoint_dir.empty()) {
-    state_.run = RunIdentity();
-    absl::StatusOr<Checkpoint> found =
-        ReadCheckpoint(options_.checkpoint_dir, state_.run);
-    if (found.ok()) {
-      const absl::Status set =
-          engine_->SetState({found->parameters, found->adam_mean,
-                             found->adam_square, found->adam_steps});
-      if (set.ok()) {
-        state_ = *std::move(found);
-        LOG(INFO) << "resumed after epoch " << state_.result.epochs();
-        return absl::OkStatus();
-      }
-      found = set;
-    }
-    if (found.status().code() != absl::StatusCode::kNotFound) {
-      LOG(WARNING) << "checkpoint ignored, training starts anew: "
-                   << found.status().message();
-    }
-  }
-  return engine_->Initialize(MixSeed(config_.seed(), 0, kWeightStream));
+void PackRun::Evaluate(const Group& group, const std::vector<uint32_t>& rows) {
+  for (TrainingCell* cell : group) cell->BeginEvaluation();
+  evaluation_.ForChunks(
+      EvaluationBatches(rows, kEvaluationBatch, LengthOf(rows_)),
+      [&](absl::Span<const LabelledBatch> batches) {
+        return ForCells(group, [&](TrainingCell* cell) {
+          for (const LabelledBatch& batch : batches) cell->Evaluate(batch);
+        });
+      });
 }
 
-absl::StatusOr<LossSums> TrainingRun::RunStep(
-    int epoch, int64_t step, const std::vector<uint32_t>& members,
-    double* rate) {
-  PackBatch(members, rows_.tokens, &batch_);
-  labels_.clear();
-  teacher_.clear();
-  for (uint32_t row : batch_.rows) {
-    labels_.push_back(rows_.label(row));
-    if (loss_.kind == LossKind::kCe) continue;
-    const absl::Span<const float> logits = rows_.logits(row);
-    teacher_.insert(teacher_.end(), logits.begin(), logits.end());
-  }
-  const int64_t batch_size = config_.batch_size();
-  const int64_t steps = (train_.size() + batch_size - 1) / batch_size;
-  *rate = schedule_->Rate(epoch - 1, (epoch - 1) * steps + step);
-  KODISTIL_ASSIGN_OR_RETURN(
-      const LossSums sums,
-      engine_->TrainStep(
-          batch_, config_.dropout(), *rate,
-          [&](absl::Span<const float> logits, absl::Span<float> gradient) {
-            return DistillationLoss(loss_, shape_.num_classes, logits, labels_,
-                                    teacher_, gradient);
-          }));
-  if (std::isfinite(sums.total)) return sums;
-  return absl::OutOfRangeError(absl::StrCat(
-      "the loss is not finite at epoch ", epoch, ", step ", step + 1, " (",
-      sums.total, "); a smaller lr may help, now ", *rate));
+void PackRun::RunEpoch(const Group& group) {
+  const RowSplits& splits = group[0]->splits();
+  const double begin = Now(), assembled = training_.seconds();
+  const auto batches =
+      TrainingBatches(splits.train, shared_.batch_size(), shared_.seed(),
+                      group[0]->epochs() + 1, LengthOf(rows_));
+  const double sampled = Now() - begin;
+  for (TrainingCell* cell : group) cell->BeginEpoch();
+  bool go_on = true;
+  training_.ForChunks(batches, [&](absl::Span<const LabelledBatch> chunk) {
+    go_on = ForCells(group, [&](TrainingCell* cell) {
+      for (const LabelledBatch& batch : chunk) cell->Step(batch);
+    });
+    return go_on;
+  });
+  if (!go_on) return;
+  const double shared = sampled + training_.seconds() - assembled;
+  Evaluate(group, splits.valid);
+  ForCells(group,
+           [&](TrainingCell* cell) { cell->EndEpoch(shared / group.size()); });
 }
 
-absl::Status TrainingRun::RunSteps(int epoch, v1::EpochReport* report) {
-  double start = Now();
-  engine_->SeedDropout(MixSeed(config_.seed(), epoch, kDropoutStream));
-  const auto batches = TrainingBatches(
-      train_, config_.batch_size(), config_.seed(), epoch,
-      [&](uint32_t row) { return static_cast<int>(rows_.tokens(row).size()); });
-  double total = 0, hard = 0, soft = 0, rate = 0, seconds = 0;
-  int64_t done = 0, labelled = 0;
-  for (size_t step = 0; step < batches.size(); ++step) {
-    KODISTIL_ASSIGN_OR_RETURN(const LossSums sums,
-                              RunStep(epoch, step, batches[step], &rate));
-    total += sums.total;
-    hard += sums.hard;
-    soft += sums.soft;
-    done += sums.rows;
-    labelled += sums.labelled;
-    if ((step + 1) % kStepsPerProgress != 0) continue;
-    seconds += Now() - start;
-    TrainProgress progress;
-    progress.epoch = epoch;
-    progress.epoch_fraction = double(done) / train_.size();
-    progress.train_loss = total / done;
-    if (!GoOn(progress)) {
-      return absl::CancelledError(
-          absl::StrCat("stopped in epoch ", epoch, ", step ", step + 1));
-    }
-    start = Now();
+void PackRun::Reap() {
+  Group trained;
+  for (const auto& cell : cells_) {
+    if (cell == nullptr || !cell->status().ok() || !cell->trained()) continue;
+    cell->SelectEpoch();
+    trained.push_back(cell.get());
   }
-  report->set_epoch(epoch);
-  report->set_train_loss(total / done);
-  report->set_hard_loss(labelled == 0 ? 0 : hard / labelled);
-  report->set_soft_loss(soft / done);
-  report->set_learning_rate(rate);
-  report->set_seconds(seconds + Now() - start);
-  return absl::OkStatus();
+  if (!trained.empty()) Evaluate(trained, trained[0]->splits().test);
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    if (cells_[i] == nullptr) continue;
+    if (cells_[i]->status().ok() && !cells_[i]->trained()) continue;
+    absl::StatusOr<TrainOutcome> outcome = cells_[i]->Finish();
+    cells_[i] = nullptr;
+    done_(i, std::move(outcome));
+  }
 }
 
-absl::Status TrainingRun::KeepEpoch(const v1::EpochReport& report) {
-  v1::TrialResult& result = state_.result;
-  double best = -1;
-  if (result.selected_epoch() > 0) {
-    best = result.history(result.selected_epoch() - 1).valid_accuracy();
+void PackRun::Run() {
+  lanes_.Run(cells_.size(), [&](size_t i) { cells_[i]->Prepare(); });
+  Reap();
+  for (Group group = Hindmost(); !group.empty(); group = Hindmost()) {
+    RunEpoch(group);
+    Reap();
   }
-  KODISTIL_ASSIGN_OR_RETURN(StudentEngine::State state, engine_->GetState());
-  const bool by_accuracy = config_.select() == "best" && !valid_.empty();
-  if (!by_accuracy || report.valid_accuracy() > best) {
-    result.set_selected_epoch(report.epoch());
-    state_.best = state.parameters;
-  }
-  *result.add_history() = report;
-  result.set_epochs(report.epoch());
-  result.set_train_seconds(result.train_seconds() + report.seconds());
-  state_.parameters = std::move(state.parameters);
-  state_.adam_mean = std::move(state.adam_mean);
-  state_.adam_square = std::move(state.adam_square);
-  state_.adam_steps = state.steps;
-  if (options_.checkpoint_dir.empty()) return absl::OkStatus();
-  return WriteCheckpoint(state_, options_.checkpoint_dir);
-}
-
-absl::Status TrainingRun::RunEpoch(int epoch) {
-  v1::EpochReport report;
-  KODISTIL_RETURN_IF_ERROR(RunSteps(epoch, &report));
-  KODISTIL_ASSIGN_OR_RETURN(
-      const Evaluation valid,
-      Evaluate(*engine_, rows_, shape_.num_classes, valid_));
-  if (valid.total > 0) {
-    report.set_valid_accuracy(double(valid.correct) / valid.total);
-  }
-  KODISTIL_RETURN_IF_ERROR(KeepEpoch(report));
-  TrainProgress progress;
-  progress.epoch = epoch;
-  progress.epoch_fraction = 1;
-  progress.train_loss = report.train_loss();
-  progress.finished = &report;
-  if (GoOn(progress)) return absl::OkStatus();
-  return absl::CancelledError(absl::StrCat("stopped after epoch ", epoch));
-}
-
-absl::StatusOr<TrainOutcome> TrainingRun::Finish() {
-  KODISTIL_RETURN_IF_ERROR(engine_->SetState(
-      {state_.best, state_.adam_mean, state_.adam_square, state_.adam_steps}));
-  KODISTIL_ASSIGN_OR_RETURN(
-      const Evaluation test,
-      Evaluate(*engine_, rows_, shape_.num_classes, test_));
-  TrainOutcome outcome;
-  outcome.result = state_.result;
-  outcome.result.set_correct(test.correct);
-  outcome.result.set_total(test.total);
-  outcome.result.set_test_loss(test.loss);
-  outcome.result.set_parameters(shape_.Parameters());
-  const double seconds = outcome.result.train_seconds();
-  if (seconds > 0) {
-    outcome.result.set_train_rows_per_second(double(train_.size()) *
-                                             outcome.result.epochs() / seconds);
-  }
-  KODISTIL_ASSIGN_OR_RETURN(outcome.weights, engine_->Weights());
-  return outcome;
-}
-
-absl::StatusOr<TrainOutcome> TrainingRun::Run() {
-  KODISTIL_RETURN_IF_ERROR(Prepare());
-  const int first = static_cast<int>(state_.result.epochs()) + 1;
-  const int last = static_cast<int>(config_.train_epoch());
-  for (int epoch = first; epoch <= last; ++epoch) {
-    KODISTIL_RETURN_IF_ERROR(RunEpoch(epoch));
-  }
-  return Finish();
 }
 
 }  // namespace
 
-StudentShape ShapeOf(const v1::StudentConfig& config, int num_classes) {
-  StudentShape shape;
-  shape.vocab_size = static_cast<int>(config.vocab_size());
-  shape.embedding_dim = static_cast<int>(config.embedding_dim());
-  shape.hidden_dim = static_cast<int>(config.hidden_dim());
-  shape.lstm_num_layers = static_cast<int>(config.lstm_num_layers());
-  shape.num_classes = num_classes;
-  return shape;
-}
-
-absl::Status TrainOptions::Validate() const {
-  KODISTIL_RETURN_IF_ERROR(ShapeOf(config, num_classes).Validate());
-  if (config.batch_size() < 1 || config.batch_size() > 65536) {
-    return Bad("batch_size", config.batch_size(), "1 to 65536");
+absl::Status TrainPack(const std::vector<PackCell>& cells,
+                       const TrainingRows& rows, int threads,
+                       const CellDone& done) {
+  EngineOptions limits;
+  limits.threads = threads;
+  KODISTIL_RETURN_IF_ERROR(limits.Validate());
+  if (cells.empty()) return absl::OkStatus();
+  const v1::StudentConfig& first = cells.front().options.config;
+  for (const PackCell& cell : cells) {
+    const v1::StudentConfig& config = cell.options.config;
+    if (config.batch_size() == first.batch_size() &&
+        config.seed() == first.seed()) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("cells of one pack share their batches: found batch_size ",
+                     config.batch_size(), " and seed ", config.seed(),
+                     ", expected ", first.batch_size(), " and ", first.seed()));
   }
-  if (config.train_epoch() < 1 || config.train_epoch() > 100000) {
-    return Bad("train_epoch", config.train_epoch(), "1 to 100000");
-  }
-  if (!(config.dropout() >= 0 && config.dropout() < 1)) {
-    return Bad("dropout", config.dropout(), "0 to below 1");
-  }
-  if (config.select() != "best" && config.select() != "last") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "select is \"", config.select(), "\"; expected best or last"));
-  }
-  KODISTIL_RETURN_IF_ERROR(EngineOptionsOf(*this).Validate());
-  LossOptions loss;
-  KODISTIL_ASSIGN_OR_RETURN(loss.kind, ParseLossKind(config.loss_option()));
-  loss.loss_rate = config.loss_rate();
-  loss.temperature = config.temperature();
-  KODISTIL_RETURN_IF_ERROR(loss.Validate());
-  return LrSchedule::Create(config).status();
+  PackRun(cells, rows, threads, done).Run();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrainOutcome> TrainOnRows(const TrainOptions& options,
                                          const TrainingRows& rows,
                                          const ProgressCallback& progress) {
-  return TrainingRun(options, rows, progress).Run();
+  PackCell cell;
+  cell.options = options;
+  cell.logits = rows.logits ? &rows.logits : nullptr;
+  cell.progress = progress;
+  absl::StatusOr<TrainOutcome> outcome = absl::UnknownError("not trained");
+  KODISTIL_RETURN_IF_ERROR(
+      TrainPack({cell}, rows, options.threads,
+                [&](size_t, absl::StatusOr<TrainOutcome> ended) {
+                  outcome = std::move(ended);
+                }));
+  return outcome;
 }
 
 absl::StatusOr<Evaluation> EvaluateOnRows(const StudentShape& shape,
@@ -427,7 +236,25 @@ absl::StatusOr<Evaluation> EvaluateOnRows(const StudentShape& shape,
     return absl::InvalidArgumentError(
         absl::StrCat("row ", row, " has no label; expected one"));
   }
-  return Evaluate(*engine, rows, shape.num_classes, indices);
+  const double start = Now();
+  Evaluation evaluation;
+  absl::Status status;
+  LanePool lanes(1);
+  BatchFeed(rows, {}, &lanes)
+      .ForChunks(EvaluationBatches(indices, kEvaluationBatch, LengthOf(rows)),
+                 [&](absl::Span<const LabelledBatch> batches) {
+                   for (const LabelledBatch& batch : batches) {
+                     status = AddToEvaluation(*engine, batch, &evaluation);
+                     if (!status.ok()) return false;
+                   }
+                   return true;
+                 });
+  KODISTIL_RETURN_IF_ERROR(status);
+  if (evaluation.total > 0) {
+    evaluation.loss /= evaluation.total;
+    evaluation.rows_per_second = evaluation.total / (Now() - start);
+  }
+  return evaluation;
 }
 
 }  // namespace kodistil

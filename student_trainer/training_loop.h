@@ -1,82 +1,54 @@
-// The training loop over plain rows: epochs, validation, checkpoints, test.
-// What trainer.h runs on a tokenised dataset and a logit snapshot.
+// The training loop over plain rows: epochs, validation, checkpoints, test, of
+// one cell or of several that share their batches. What trainer.h runs on a
+// tokenised dataset and logit snapshots.
 
 #ifndef KODISTIL_STUDENT_TRAINER_TRAINING_LOOP_H_
 #define KODISTIL_STUDENT_TRAINER_TRAINING_LOOP_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "corpus/dataset.h"
-#include "kodistil/v1/sweep.pb.h"
-#include "student_trainer/batch_sampler.h"
 #include "student_trainer/student.h"
+#include "student_trainer/training_cell.h"
+#include "student_trainer/training_rows.h"
 
 namespace kodistil {
-
-struct TrainOptions {
-  v1::StudentConfig config;
-  int num_classes = 2;
-  // Folder of this trial's checkpoint: written after every epoch, resumed from
-  // when it is there. Empty for none.
-  std::string checkpoint_dir;
-  // "fast" or "torch"; see EngineOptions.
-  std::string engine = "fast";
-  // "cpu" or "cuda:N".
-  std::string device = "cpu";
-  int threads = 1;
-
-  absl::Status Validate() const;
-};
-
-// The student that a configuration describes.
-StudentShape ShapeOf(const v1::StudentConfig& config, int num_classes);
-
-struct TrainProgress {
-  int epoch = 1;              // in progress, from 1
-  double epoch_fraction = 0;  // 0 to 1
-  double train_loss = 0;      // mean over the epoch's rows so far
-  // Set once, right after an epoch and its validation; null otherwise.
-  const v1::EpochReport* finished = nullptr;
-};
-
-// Called after every few steps and after every epoch, from the training thread.
-// Returning false stops the training with CANCELLED, the last epoch's
-// checkpoint kept.
-using ProgressCallback = std::function<bool(const TrainProgress&)>;
-
-struct TrainOutcome {
-  v1::TrialResult result;  // without bytes and files
-  StudentWeights weights;  // of the epoch kept
-};
-
-struct Evaluation {
-  uint64_t correct = 0;
-  uint64_t total = 0;
-  double loss = 0;  // mean cross entropy over rows
-  double rows_per_second = 0;
-};
-
-// Rows by index, 0 to row_count - 1. What the functions return must live as
-// long as the training.
-struct TrainingRows {
-  uint32_t row_count = 0;
-  RowTokens tokens;
-  std::function<int(uint32_t)> label;  // kNoLabel when there is none
-  std::function<Split(uint32_t)> split;
-  // The teacher's, [num_classes]; null where there is no teacher.
-  std::function<absl::Span<const float>(uint32_t)> logits;
-};
 
 // As TrainStudent in trainer.h.
 absl::StatusOr<TrainOutcome> TrainOnRows(const TrainOptions& options,
                                          const TrainingRows& rows,
                                          const ProgressCallback& progress);
+
+// One of several cells that are trained together.
+struct PackCell {
+  TrainOptions options;  // its threads are the pack's
+  // The teacher's; null for none. Cells with the same pointer share the
+  // assembled logits. Must outlive the training.
+  const RowLogits* logits = nullptr;
+  ProgressCallback progress;
+};
+
+// Called once for each cell, when it has ended, from the caller's thread: the
+// other cells wait meanwhile.
+using CellDone =
+    std::function<void(size_t cell, absl::StatusOr<TrainOutcome> outcome)>;
+
+// Trains the cells in lock-step over the same batches. Each has exactly the
+// outcome that it would have alone, and ends on its own: neither its failure
+// nor its cancellation changes the others. Cells whose checkpoints are of
+// different epochs: those behind go first. With `threads` as many cells are
+// trained at once, each on one thread; a cell alone uses two. (Cells of the
+// engine "torch" take turns.) rows.logits is not used.
+//
+// INVALID_ARGUMENT, no cell having begun, when batch_size or seed differ, or
+// for a bad number of threads.
+absl::Status TrainPack(const std::vector<PackCell>& cells,
+                       const TrainingRows& rows, int threads,
+                       const CellDone& done);
 
 // As EvaluateStudent in trainer.h; by the fast engine.
 absl::StatusOr<Evaluation> EvaluateOnRows(const StudentShape& shape,

@@ -2,7 +2,11 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/testing.h"
@@ -199,19 +203,228 @@ TEST(TrainingLoopTest, ResumeAfterEachEpochAndThreadsChangeNothing) {
   }
 }
 
+// Cells over one batch order that differ in all that packed cells may: loss,
+// teacher, temperature, learning rate, optimiser, shape, dropout, epochs.
+std::vector<PackCell> MixedCells(const RowLogits* teacher,
+                                 const RowLogits* other) {
+  std::vector<PackCell> cells(5);
+  for (PackCell& cell : cells) {
+    cell.options = Options();
+    cell.logits = teacher;
+    cell.progress = GoOn;
+  }
+  cells[0].options.config.set_temperature(1);
+  cells[1].options.config.set_loss_option("ce");
+  cells[1].options.config.set_dropout(0.4);
+  cells[1].logits = nullptr;
+  cells[2].options.config.set_lr(0.005);
+  cells[2].options.config.set_train_epoch(2);
+  cells[2].logits = other;
+  cells[3].options.config.set_loss_option("mse");
+  cells[3].options.config.set_optimizer("adamw");
+  cells[3].options.config.set_weight_decay(0.1);
+  cells[4].options.config.set_hidden_dim(11);
+  cells[4].options.config.set_scheduler_type("constant");
+  cells[4].logits = other;
+  return cells;
+}
+
+std::vector<absl::StatusOr<TrainOutcome>> TrainTogether(
+    const std::vector<PackCell>& cells, const Data& data, int threads) {
+  std::vector<absl::StatusOr<TrainOutcome>> outcomes(
+      cells.size(), absl::UnknownError("never ended"));
+  EXPECT_OK(TrainPack(cells, data.Rows(), threads,
+                      [&](size_t i, absl::StatusOr<TrainOutcome> outcome) {
+                        EXPECT_TRUE(absl::IsUnknown(outcomes[i].status()))
+                            << "cell " << i << " ended twice";
+                        outcomes[i] = std::move(outcome);
+                      }));
+  return outcomes;
+}
+
+std::vector<TrainOutcome> TrainAlone(const std::vector<PackCell>& cells,
+                                     const Data& data) {
+  std::vector<TrainOutcome> alone;
+  for (const PackCell& cell : cells) {
+    TrainingRows rows = data.Rows(/*teacher=*/false);
+    if (cell.logits != nullptr) rows.logits = *cell.logits;
+    auto outcome = TrainOnRows(cell.options, rows, GoOn);
+    EXPECT_OK(outcome);
+    alone.push_back(*std::move(outcome));
+  }
+  return alone;
+}
+
+void ExpectSame(const TrainOutcome& found, const TrainOutcome& expected,
+                const std::string& where) {
+  EXPECT_EQ(found.weights, expected.weights) << where;
+  EXPECT_EQ(WithoutTimes(found.result), WithoutTimes(expected.result)) << where;
+}
+
+class TrainPackTest : public ::testing::Test {
+ protected:
+  Data data_;
+  const RowLogits teacher_ = data_.Rows().logits;
+  // Another teacher, which has the opposite opinion.
+  const RowLogits other_ = [this](uint32_t row) {
+    return absl::Span<const float>(data_.logits[399 - row]);
+  };
+};
+
+TEST_F(TrainPackTest, PackedCellsHaveTheOutcomeThatTheyHaveAlone) {
+  const std::vector<PackCell> cells = MixedCells(&teacher_, &other_);
+  const std::vector<TrainOutcome> alone = TrainAlone(cells, data_);
+  EXPECT_NE(alone[0].weights, alone[1].weights) << "cells do not differ";
+  for (const int threads : {1, 2, 4}) {
+    const auto packed = TrainTogether(cells, data_, threads);
+    for (size_t i = 0; i < cells.size(); ++i) {
+      ASSERT_OK(packed[i]);
+      ExpectSame(*packed[i], alone[i], absl::StrCat(threads, "/", i));
+    }
+  }
+}
+
+TEST_F(TrainPackTest, CellsResumedAtDifferentEpochsCatchUp) {
+  std::vector<PackCell> cells = MixedCells(&teacher_, &other_);
+  const std::vector<TrainOutcome> alone = TrainAlone(cells, data_);
+  std::vector<std::vector<int>> epochs(cells.size());
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cells[i].options.checkpoint_dir = NewTestDir();
+    // Cell i is stopped after i epochs, cell 3 in the middle of its last one,
+    // and cell 2 is trained to its end.
+    const int stop = static_cast<int>(i);
+    cells[i].progress = [stop](const TrainProgress& progress) {
+      if (stop == 3) return progress.epoch < 3;
+      return progress.finished == nullptr || progress.epoch < stop;
+    };
+    if (i > 0) TrainTogether({cells[i]}, data_, 1);
+    cells[i].progress = [&, i](const TrainProgress& progress) {
+      if (progress.finished != nullptr) epochs[i].push_back(progress.epoch);
+      return true;
+    };
+  }
+  const auto packed = TrainTogether(cells, data_, 2);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    ASSERT_OK(packed[i]) << i;
+    ExpectSame(*packed[i], alone[i], absl::StrCat("cell ", i));
+  }
+  EXPECT_EQ(epochs[0], std::vector<int>({1, 2, 3}));
+  EXPECT_EQ(epochs[1], std::vector<int>({2, 3}));
+  EXPECT_EQ(epochs[2], std::vector<int>());
+  EXPECT_EQ(epochs[3], std::vector<int>({3}));
+  EXPECT_EQ(epochs[4], std::vector<int>());
+}
+
+TEST_F(TrainPackTest, StoppedAfterEachEpochCellsEndAsAlone) {
+  std::vector<PackCell> cells = MixedCells(&teacher_, &other_);
+  const std::vector<TrainOutcome> alone = TrainAlone(cells, data_);
+  for (PackCell& cell : cells) {
+    cell.options.checkpoint_dir = NewTestDir();
+    cell.progress = [](const TrainProgress& progress) {
+      return progress.finished == nullptr;
+    };
+  }
+  std::vector<absl::StatusOr<TrainOutcome>> packed;
+  for (int run = 0; run < 4; ++run) {
+    packed = TrainTogether(cells, data_, 1 + run % 2);
+    EXPECT_EQ(packed[0].ok(), run == 3);
+    EXPECT_EQ(packed[2].ok(), run >= 2) << "it has two epochs";
+  }
+  for (size_t i = 0; i < cells.size(); ++i) {
+    ASSERT_OK(packed[i]);
+    ExpectSame(*packed[i], alone[i], absl::StrCat("cell ", i));
+  }
+}
+
+TEST_F(TrainPackTest, CellsThatFailOrAreCancelledDoNotChangeTheOthers) {
+  std::vector<PackCell> cells = MixedCells(&teacher_, &other_);
+  const std::vector<TrainOutcome> alone = TrainAlone(cells, data_);
+  const std::vector<float> broken(2, std::nanf(""));
+  const RowLogits not_a_number = [&](uint32_t row) {
+    return row == 100 ? absl::Span<const float>(broken) : teacher_(row);
+  };
+  cells[0].logits = &not_a_number;
+  cells[1].progress = [](const TrainProgress& progress) {
+    return progress.epoch < 2;
+  };
+  cells[4].options.config.set_select("middle");
+  for (const int threads : {1, 2}) {
+    const auto packed = TrainTogether(cells, data_, threads);
+    EXPECT_THAT(packed[0].status(),
+                StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("epoch 1")));
+    EXPECT_THAT(packed[1].status(),
+                StatusIs(absl::StatusCode::kCancelled, HasSubstr("epoch 2")));
+    EXPECT_THAT(packed[4].status(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr("middle")));
+    for (const size_t i : {2, 3}) {
+      ASSERT_OK(packed[i]);
+      ExpectSame(*packed[i], alone[i], absl::StrCat(threads, "/", i));
+    }
+  }
+}
+
+TEST_F(TrainPackTest, CellsOfTheReferenceEngineMayBeAmongThem) {
+  std::vector<PackCell> cells = MixedCells(&teacher_, &other_);
+  cells.resize(3);
+  cells[0].options.engine = "torch";
+  cells[2].options.engine = "torch";
+  const std::vector<TrainOutcome> alone = TrainAlone(cells, data_);
+  const auto packed = TrainTogether(cells, data_, 2);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    ASSERT_OK(packed[i]);
+    ExpectSame(*packed[i], alone[i], absl::StrCat("cell ", i));
+  }
+}
+
+TEST_F(TrainPackTest, CellsOfOtherBatchesAreInvalid) {
+  for (const bool seed : {true, false}) {
+    std::vector<PackCell> cells = MixedCells(&teacher_, &other_);
+    v1::StudentConfig& config = cells[1].options.config;
+    seed ? config.set_seed(10) : config.set_batch_size(17);
+    int ended = 0;
+    EXPECT_THAT(
+        TrainPack(cells, data_.Rows(), 1,
+                  [&](size_t, absl::StatusOr<TrainOutcome>) { ++ended; }),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 HasSubstr("expected 16 and 9")));
+    EXPECT_EQ(ended, 0);
+  }
+  EXPECT_THAT(
+      TrainPack({}, data_.Rows(), 0, nullptr),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("threads is 0")));
+}
+
 TEST(TrainingLoopTest, EnginesAgreeButForRounding) {
   const Data data;
   TrainOptions options = Options();
   options.config.set_dropout(0);
   options.config.set_train_epoch(1);
-  ASSERT_OK_AND_ASSIGN(const TrainOutcome fast,
-                       TrainOnRows(options, data.Rows(), GoOn));
-  options.engine = "torch";
-  ASSERT_OK_AND_ASSIGN(const TrainOutcome torch,
-                       TrainOnRows(options, data.Rows(), GoOn));
-  EXPECT_NEAR(fast.result.history(0).train_loss(),
-              torch.result.history(0).train_loss(), 1e-3);
-  EXPECT_NE(fast.weights, torch.weights);
+  StudentWeights of_adam;
+  for (const char* optimizer : {"adam", "adamw"}) {
+    options.engine = "fast";
+    options.config.set_optimizer(optimizer);
+    if (optimizer == std::string("adamw")) options.config.set_weight_decay(1);
+    ASSERT_OK_AND_ASSIGN(const TrainOutcome fast,
+                         TrainOnRows(options, data.Rows(), GoOn));
+    options.engine = "torch";
+    ASSERT_OK_AND_ASSIGN(const TrainOutcome torch,
+                         TrainOnRows(options, data.Rows(), GoOn));
+    EXPECT_NEAR(fast.result.history(0).train_loss(),
+                torch.result.history(0).train_loss(), 1e-3);
+    EXPECT_NE(fast.weights, torch.weights);
+    EXPECT_NE(fast.weights, of_adam);
+    of_adam = fast.weights;
+    // Twenty steps lie between them: a decay that is not the same would show
+    // in the weights' size.
+    for (const auto& [name, values] : fast.weights) {
+      double found = 0, expected = 0;
+      for (const float value : values) found += std::abs(value);
+      for (const float value : torch.weights.at(name)) {
+        expected += std::abs(value);
+      }
+      EXPECT_NEAR(found / expected, 1, 0.02) << optimizer << " " << name;
+    }
+  }
 }
 
 TEST(TrainingLoopTest, CheckpointOfAnotherRunOrDamagedIsIgnored) {
@@ -288,6 +501,12 @@ TEST(TrainingLoopTest, BadInputIsInvalidAndNamed) {
   options = Options();
   options.config.set_dropout(1);
   EXPECT_THAT(status(options, Data()), invalid("dropout is 1"));
+  options = Options();
+  options.config.set_weight_decay(0.1);
+  EXPECT_THAT(status(options, Data()),
+              invalid("expected 0, as the optimizer is adam"));
+  options.config.set_optimizer("sgd");
+  EXPECT_THAT(status(options, Data()), invalid("expected adam or adamw"));
   options = Options();
   options.config.set_batch_size(0);
   EXPECT_THAT(status(options, Data()), invalid("batch_size is 0"));

@@ -4,7 +4,9 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -35,28 +37,54 @@ WordPieceOptions TokenizerOf(const v1::TrialInputs& inputs) {
   return options;
 }
 
-// The teacher's logits; null for "ce", which has none.
-absl::StatusOr<std::unique_ptr<LogitSnapshot>> OpenLogits(
-    const std::string& cache_dir, const v1::LeaseTrialResponse& lease,
-    uint32_t rows, int num_classes) {
-  if (lease.config().loss_option() == "ce") {
-    return std::unique_ptr<LogitSnapshot>();
+// The logits that trials of one dataset need, each set opened once.
+class LogitSnapshots {
+ public:
+  LogitSnapshots(const std::string& cache_dir, uint32_t rows, int num_classes)
+      : cache_dir_(cache_dir), rows_(rows), num_classes_(num_classes) {}
+
+  // Null for "ce", which has none.
+  absl::StatusOr<const LogitSnapshot*> Of(const v1::LeasedTrial& trial) {
+    if (trial.config().loss_option() == "ce") return nullptr;
+    SnapshotSource source;
+    source.address = trial.inputs().logit_store();
+    source.teacher_fingerprint = trial.config().teacher();
+    source.dataset = trial.inputs().dataset();
+    source.dataset_fingerprint = trial.inputs().dataset_fingerprint();
+    std::unique_ptr<LogitSnapshot>& found =
+        snapshots_[source.teacher_fingerprint];
+    if (found != nullptr) return found.get();
+    KODISTIL_ASSIGN_OR_RETURN(LogitSnapshot snapshot,
+                              LogitSnapshot::OpenOrFetch(cache_dir_, source));
+    if (snapshot.row_count() != rows_ ||
+        snapshot.num_classes() != static_cast<uint32_t>(num_classes_)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "logits of dataset ", source.dataset, ": ", snapshot.row_count(),
+          " rows of ", snapshot.num_classes(), " classes, but the dataset has ",
+          rows_, " rows of ", num_classes_));
+    }
+    found = std::make_unique<LogitSnapshot>(std::move(snapshot));
+    return found.get();
   }
-  SnapshotSource source;
-  source.address = lease.inputs().logit_store();
-  source.teacher_fingerprint = lease.config().teacher();
-  source.dataset = lease.inputs().dataset();
-  source.dataset_fingerprint = lease.inputs().dataset_fingerprint();
-  KODISTIL_ASSIGN_OR_RETURN(LogitSnapshot snapshot,
-                            LogitSnapshot::OpenOrFetch(cache_dir, source));
-  if (snapshot.row_count() != rows ||
-      snapshot.num_classes() != static_cast<uint32_t>(num_classes)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "logits of dataset ", source.dataset, ": ", snapshot.row_count(),
-        " rows of ", snapshot.num_classes(), " classes, but the dataset has ",
-        rows, " rows of ", num_classes));
-  }
-  return std::make_unique<LogitSnapshot>(std::move(snapshot));
+
+ private:
+  const std::string cache_dir_;
+  const uint32_t rows_;
+  const int num_classes_;
+  std::map<std::string, std::unique_ptr<LogitSnapshot>> snapshots_;
+};
+
+// Whether rows, tokens and the order of batches are the same for both.
+bool ShareBatches(const v1::LeasedTrial& a, const v1::LeasedTrial& b) {
+  const auto inputs = [](const v1::LeasedTrial& trial) {
+    v1::TrialInputs inputs = trial.inputs();
+    inputs.clear_logit_store();
+    return inputs.SerializeAsString();
+  };
+  return inputs(a) == inputs(b) &&
+         a.config().max_length() == b.config().max_length() &&
+         a.config().batch_size() == b.config().batch_size() &&
+         a.config().seed() == b.config().seed();
 }
 
 // What many small strings have left behind.
@@ -93,15 +121,27 @@ absl::Status TrialRunner::DropCheckpoint(const std::string& trial_id) const {
   return RemoveAll(CheckpointDir(trial_id));
 }
 
-absl::StatusOr<v1::TrialResult> TrialRunner::Run(
-    const v1::LeaseTrialResponse& lease, const ProgressCallback& progress) {
-  KODISTIL_RETURN_IF_ERROR(CheckTrialId(lease.trial_id()));
-  KODISTIL_ASSIGN_OR_RETURN(const MappedFile vocab,
-                            artifacts_.Get(lease.inputs().vocab_digest()));
-  KODISTIL_ASSIGN_OR_RETURN(TrainOutcome outcome,
-                            Train(lease, vocab.bytes(), progress));
-  KODISTIL_RETURN_IF_ERROR(Export(lease, vocab.bytes(), &outcome));
-  return std::move(outcome.result);
+void TrialRunner::Run(const std::vector<TrialTask>& tasks,
+                      const TaskDone& done) {
+  std::vector<bool> taken(tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const absl::Status valid = CheckTrialId(tasks[i].trial.trial_id());
+    if (valid.ok()) continue;
+    taken[i] = true;
+    done(i, valid);
+  }
+  for (size_t first = 0; first < tasks.size(); ++first) {
+    if (taken[first]) continue;
+    Group group;
+    for (size_t i = first; i < tasks.size(); ++i) {
+      if (taken[i] || !ShareBatches(tasks[first].trial, tasks[i].trial)) {
+        continue;
+      }
+      taken[i] = true;
+      group.push_back(i);
+    }
+    RunGroup(tasks, group, done);
+  }
 }
 
 absl::StatusOr<Dataset> TrialRunner::FetchDataset(
@@ -122,10 +162,10 @@ absl::StatusOr<Dataset> TrialRunner::FetchDataset(
 }
 
 absl::StatusOr<TokenizedDataset> TrialRunner::OpenTokens(
-    const v1::LeaseTrialResponse& lease, absl::string_view vocab) {
-  const v1::TrialInputs& inputs = lease.inputs();
+    const v1::LeasedTrial& trial, absl::string_view vocab) {
+  const v1::TrialInputs& inputs = trial.inputs();
   const WordPieceOptions tokenizer = TokenizerOf(inputs);
-  const int max_length = lease.config().max_length();
+  const int max_length = trial.config().max_length();
   if (inputs.dataset_digest() == dataset_.digest &&
       inputs.dataset_fingerprint() == dataset_.fingerprint) {
     absl::StatusOr<TokenizedDataset> made = TokenizedDataset::OpenMade(
@@ -142,42 +182,79 @@ absl::StatusOr<TokenizedDataset> TrialRunner::OpenTokens(
   return tokens;
 }
 
-absl::StatusOr<TrainOutcome> TrialRunner::Train(
-    const v1::LeaseTrialResponse& lease, absl::string_view vocab,
-    const ProgressCallback& progress) {
-  KODISTIL_ASSIGN_OR_RETURN(const TokenizedDataset data,
-                            OpenTokens(lease, vocab));
-  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<LogitSnapshot> logits,
-                            OpenLogits(options_.cache_dir, lease,
-                                       data.row_count(), dataset_.num_classes));
-  TrainOptions options;
-  options.config = lease.config();
-  options.num_classes = dataset_.num_classes;
-  options.checkpoint_dir = CheckpointDir(lease.trial_id());
-  options.engine = EngineOf(lease.config());
-  options.device = options_.device;
-  options.threads = options_.threads;
-  return TrainStudent(options, data, logits.get(), progress);
+void TrialRunner::RunGroup(const std::vector<TrialTask>& tasks,
+                           const Group& group, const TaskDone& done) {
+  std::set<size_t> left(group.begin(), group.end());
+  const absl::Status status = TryRunGroup(
+      tasks, group, [&](size_t task, absl::StatusOr<v1::TrialResult> result) {
+        left.erase(task);
+        done(task, std::move(result));
+      });
+  // What none of them could do without.
+  for (const size_t task : left) done(task, status);
 }
 
-absl::Status TrialRunner::Export(const v1::LeaseTrialResponse& lease,
+absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
+                                      const Group& group,
+                                      const TaskDone& done) {
+  const v1::LeasedTrial& first = tasks[group.front()].trial;
+  KODISTIL_ASSIGN_OR_RETURN(const MappedFile vocab,
+                            artifacts_.Get(first.inputs().vocab_digest()));
+  KODISTIL_ASSIGN_OR_RETURN(const TokenizedDataset data,
+                            OpenTokens(first, vocab.bytes()));
+  LOG_IF(INFO, group.size() > 1)
+      << group.size() << " trials are trained together";
+  LogitSnapshots snapshots(options_.cache_dir, data.row_count(),
+                           dataset_.num_classes);
+  std::vector<StudentCell> cells;
+  Group trained;  // the task of each cell
+  for (const size_t task : group) {
+    const v1::LeasedTrial& trial = tasks[task].trial;
+    const auto logits = snapshots.Of(trial);
+    if (!logits.ok()) {
+      done(task, logits.status());
+      continue;
+    }
+    StudentCell cell;
+    cell.options.config = trial.config();
+    cell.options.num_classes = dataset_.num_classes;
+    cell.options.checkpoint_dir = CheckpointDir(trial.trial_id());
+    cell.options.engine = EngineOf(trial.config());
+    cell.options.device = options_.device;
+    cell.logits = *logits;
+    cell.progress = tasks[task].progress;
+    cells.push_back(std::move(cell));
+    trained.push_back(task);
+  }
+  const auto ended = [&](size_t cell, absl::StatusOr<TrainOutcome> outcome) {
+    absl::Status status = outcome.status();
+    if (status.ok()) {
+      status = Export(tasks[trained[cell]].trial, vocab.bytes(), &*outcome);
+    }
+    if (!status.ok()) return done(trained[cell], status);
+    done(trained[cell], std::move(outcome->result));
+  };
+  return TrainStudents(cells, data, options_.threads, ended);
+}
+
+absl::Status TrialRunner::Export(const v1::LeasedTrial& trial,
                                  absl::string_view vocab,
                                  TrainOutcome* outcome) const {
   v1::TrialResult& result = outcome->result;
   StudentFolder student;
-  student.shape = ShapeOf(lease.config(), dataset_.num_classes);
+  student.shape = ShapeOf(trial.config(), dataset_.num_classes);
   student.weights = std::move(outcome->weights);
   student.vocab = std::string(vocab);
-  student.tokenizer = TokenizerOf(lease.inputs());
-  student.max_length = lease.config().max_length();
+  student.tokenizer = TokenizerOf(trial.inputs());
+  student.max_length = trial.config().max_length();
   StudentOrigin origin;
-  origin.trial_id = lease.trial_id();
-  origin.config = lease.config();
-  origin.inputs = lease.inputs();
+  origin.trial_id = trial.trial_id();
+  origin.config = trial.config();
+  origin.inputs = trial.inputs();
   origin.result = result;
   origin.build = options_.build;
   EngineOptions engine;
-  engine.engine = EngineOf(lease.config());
+  engine.engine = EngineOf(trial.config());
   engine.device = options_.device;
   origin.engine = engine.Resolved();
   origin.rows = dataset_.rows;
@@ -186,7 +263,7 @@ absl::Status TrialRunner::Export(const v1::LeaseTrialResponse& lease,
 
   const std::string folder =
       JoinPath(options_.cache_dir,
-               absl::StrCat("students/", lease.trial_id(), ".", getpid()));
+               absl::StrCat("students/", trial.trial_id(), ".", getpid()));
   const auto remove = absl::MakeCleanup([&folder] {
     const absl::Status removed = RemoveAll(folder);
     if (!removed.ok()) LOG(WARNING) << removed;

@@ -1,10 +1,12 @@
-// Runs one trial from its description to a trained student among the
-// artifacts.
+// Runs trials from their descriptions to trained students among the artifacts.
 
 #ifndef KODISTIL_STUDENT_TRAINER_TRIAL_RUNNER_H_
 #define KODISTIL_STUDENT_TRAINER_TRIAL_RUNNER_H_
 
+#include <cstddef>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -26,31 +28,45 @@ struct TrialRunnerOptions {
   std::string build;
 };
 
+// A trial to run, and whom to tell about it.
+struct TrialTask {
+  v1::LeasedTrial trial;
+  ProgressCallback progress;
+};
+
+// How a task has ended.
+using TaskDone =
+    std::function<void(size_t task, absl::StatusOr<v1::TrialResult> result)>;
+
 // Not thread-safe. Borrows the artifacts.
 class TrialRunner {
  public:
   TrialRunner(const TrialRunnerOptions& options,
               const ArtifactClient* artifacts);
 
-  // Fetches what the trial needs, trains, sends the student's files. The result
-  // is complete. CANCELLED when `progress` returned false; FAILED_PRECONDITION
-  // when dataset or logits are not those that the trial names; else as
-  // ArtifactClient, TokenizedDataset, LogitSnapshot and TrainStudent.
-  absl::StatusOr<v1::TrialResult> Run(const v1::LeaseTrialResponse& lease,
-                                      const ProgressCallback& progress);
+  // Fetches what the trials need, trains, sends the students' files. Trials
+  // whose batches are the same are trained together, others after one another.
+  // Calls `done` once for each, with a complete result, as soon as it has
+  // ended: with CANCELLED when its progress returned false; FAILED_PRECONDITION
+  // when dataset or logits are not those that it names; else as ArtifactClient,
+  // TokenizedDataset, LogitSnapshot and TrainStudent.
+  void Run(const std::vector<TrialTask>& tasks, const TaskDone& done);
 
   // Removes the checkpoint of a trial that is over.
   absl::Status DropCheckpoint(const std::string& trial_id) const;
 
  private:
   absl::StatusOr<Dataset> FetchDataset(const v1::TrialInputs& inputs);
-  absl::StatusOr<TokenizedDataset> OpenTokens(
-      const v1::LeaseTrialResponse& lease, absl::string_view vocab);
-  absl::StatusOr<TrainOutcome> Train(const v1::LeaseTrialResponse& lease,
-                                     absl::string_view vocab,
-                                     const ProgressCallback& progress);
-  absl::Status Export(const v1::LeaseTrialResponse& lease,
-                      absl::string_view vocab, TrainOutcome* outcome) const;
+  absl::StatusOr<TokenizedDataset> OpenTokens(const v1::LeasedTrial& trial,
+                                              absl::string_view vocab);
+  // Runs tasks that share their batches: their positions in `tasks`.
+  using Group = std::vector<size_t>;
+  void RunGroup(const std::vector<TrialTask>& tasks, const Group& group,
+                const TaskDone& done);
+  absl::Status TryRunGroup(const std::vector<TrialTask>& tasks,
+                           const Group& group, const TaskDone& done);
+  absl::Status Export(const v1::LeasedTrial& trial, absl::string_view vocab,
+                      TrainOutcome* outcome) const;
   std::string CheckpointDir(const std::string& trial_id) const;
 
   const TrialRunnerOptions options_;

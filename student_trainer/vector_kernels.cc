@@ -58,13 +58,15 @@ void Adam(const AdamUpdate& s) {
   const V rest1 = hn::Set(d, 1.0f - 0.9f), rest2 = hn::Set(d, 1.0f - 0.999f);
   const V epsilon = hn::Set(d, 1e-8f), step = hn::Set(d, s.step_size);
   const V scale = hn::Set(d, 1.0f / s.root_correction);
+  const V decay = hn::Set(d, s.decay);
   ForVectors(s.size, [&](size_t i, auto load, auto store) HWY_ATTR {
     const V g = load(s.gradient + i);
     const V mean = hn::MulAdd(load(s.mean + i), beta1, hn::Mul(g, rest1));
     const V square =
         hn::MulAdd(load(s.square + i), beta2, hn::Mul(hn::Mul(g, g), rest2));
     const V root = hn::MulAdd(hn::Sqrt(square), scale, epsilon);
-    store(hn::Sub(load(s.parameters + i), hn::Div(hn::Mul(step, mean), root)),
+    store(hn::MulSub(load(s.parameters + i), decay,
+                     hn::Div(hn::Mul(step, mean), root)),
           s.parameters + i);
     store(mean, s.mean + i);
     store(square, s.square + i);
@@ -77,8 +79,8 @@ using V64 = hn::Vec<D64>;
 
 // The products of the low halves of 64 bits with a constant.
 HWY_INLINE V64 MultiplyLow(V64 words, uint32_t factor) {
-  const D64 d;
 #if HWY_TARGET == HWY_SCALAR
+  const D64 d;
   return hn::Set(d, (hn::GetLane(words) & 0xFFFFFFFFu) * factor);
 #else
   const hn::Repartition<uint32_t, D64> d32;

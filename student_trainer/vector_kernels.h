@@ -9,7 +9,9 @@
 
 namespace kodistil {
 
-// A step of Adam (Kingma and Ba, 2015, algorithm 1, with PyTorch's defaults).
+// A step of Adam (Kingma and Ba, 2015, algorithm 1, with PyTorch's defaults),
+// or of AdamW (Loshchilov and Hutter: Decoupled Weight Decay Regularization,
+// 2019, algorithm 2, as torch.optim.AdamW scales it).
 struct AdamUpdate {
   size_t size = 0;
   float* parameters = nullptr;
@@ -18,6 +20,7 @@ struct AdamUpdate {
   float* square = nullptr;    // second moment
   float step_size = 0;        // lr / (1 - beta1^t)
   float root_correction = 1;  // sqrt(1 - beta2^t)
+  float decay = 1;            // 1 - lr * weight_decay: 1 for Adam
 };
 void RunAdamUpdate(const AdamUpdate& update);
 

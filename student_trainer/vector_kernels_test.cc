@@ -117,7 +117,8 @@ TEST(VectorKernelsTest, AdamFollowsItsFormula) {
     for (int i = 0; i < kSize; ++i) {
       const double mean = 0.9 * m[i] + 0.1 * g[i];
       const double square = 0.999 * v[i] + 0.001 * g[i] * g[i];
-      expected[i] = p[i] - 0.01 * mean / (std::sqrt(square) / 0.5 + 1e-8);
+      expected[i] =
+          0.75 * p[i] - 0.01 * mean / (std::sqrt(square) / 0.5 + 1e-8);
     }
     AdamUpdate update;
     update.size = kSize;
@@ -127,6 +128,7 @@ TEST(VectorKernelsTest, AdamFollowsItsFormula) {
     update.square = v.data();
     update.step_size = 0.01f;
     update.root_correction = 0.5f;
+    update.decay = 0.75f;
     RunAdamUpdate(update);
     for (int i = 0; i < kSize; ++i) {
       EXPECT_NEAR(p[i], expected[i], 1e-6) << target;

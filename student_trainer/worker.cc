@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -60,24 +63,46 @@ bool IsRetryable(const absl::Status& status) {
          !absl::IsFailedPrecondition(status);
 }
 
-// Leases and runs trials, one at a time.
+std::string NameOf(const v1::LeasedTrial& trial) {
+  return absl::StrCat("trial ", trial.trial_id(), " attempt ", trial.attempt());
+}
+
+// The trials of a lease, the first one included.
+std::vector<v1::LeasedTrial> TrialsOf(const v1::LeaseTrialResponse& lease) {
+  std::vector<v1::LeasedTrial> trials(1);
+  trials[0].set_trial_id(lease.trial_id());
+  trials[0].set_attempt(lease.attempt());
+  *trials[0].mutable_config() = lease.config();
+  *trials[0].mutable_inputs() = lease.inputs();
+  trials.insert(trials.end(), lease.further().begin(), lease.further().end());
+  return trials;
+}
+
+// Leases and runs trials.
 class Worker {
  public:
-  Worker(const WorkerOptions& options, const absl::Notification& stop,
+  // `most`: trials of one lease.
+  Worker(const WorkerOptions& options, int most, const absl::Notification& stop,
          CoordinatorSession* session, TrialRunner* runner)
-      : options_(options), stop_(stop), session_(*session), runner_(*runner) {}
+      : options_(options),
+        most_(most),
+        stop_(stop),
+        session_(*session),
+        runner_(*runner) {}
 
   absl::StatusOr<WorkerEnd> Run();
 
  private:
-  absl::Status RunTrial(const v1::LeaseTrialResponse& lease);
-  absl::Status Complete(const v1::LeaseTrialResponse& lease,
-                        v1::TrialResult result);
-  absl::Status Fail(const v1::LeaseTrialResponse& lease,
-                    const absl::Status& why);
-  void DropCheckpoint(const v1::LeaseTrialResponse& lease);
+  // The status is the session's: not OK when the worker cannot go on.
+  absl::Status RunTrials(const v1::LeaseTrialResponse& lease);
+  absl::Status End(const v1::LeasedTrial& trial, const Heartbeater& heartbeater,
+                   absl::StatusOr<v1::TrialResult> result);
+  absl::Status Complete(const v1::LeasedTrial& trial, v1::TrialResult result);
+  absl::Status Fail(const v1::LeasedTrial& trial, const absl::Status& why);
+  void DropCheckpoint(const v1::LeasedTrial& trial);
 
   const WorkerOptions& options_;
+  const int most_;
   const absl::Notification& stop_;
   CoordinatorSession& session_;
   TrialRunner& runner_;
@@ -86,11 +111,12 @@ class Worker {
 absl::StatusOr<WorkerEnd> Worker::Run() {
   absl::Time idle_since = absl::Now();
   while (!stop_.HasBeenNotified()) {
-    const absl::StatusOr<v1::LeaseTrialResponse> lease = session_.LeaseTrial();
+    const absl::StatusOr<v1::LeaseTrialResponse> lease =
+        session_.LeaseTrial(most_);
     if (stop_.HasBeenNotified() && !lease.ok()) break;
     KODISTIL_RETURN_IF_ERROR(lease.status());
     if (lease->kind() == v1::LeaseTrialResponse::KIND_TRIAL) {
-      const absl::Status done = RunTrial(*lease);
+      const absl::Status done = RunTrials(*lease);
       if (stop_.HasBeenNotified()) break;
       KODISTIL_RETURN_IF_ERROR(done);
       idle_since = absl::Now();
@@ -111,68 +137,85 @@ absl::StatusOr<WorkerEnd> Worker::Run() {
   return WorkerEnd::kStopped;
 }
 
-absl::Status Worker::RunTrial(const v1::LeaseTrialResponse& lease) {
-  LOG(INFO) << "trial " << lease.trial_id() << " attempt " << lease.attempt()
-            << " begins";
-  Heartbeater heartbeater(&session_, lease.trial_id(), lease.attempt());
-  const auto go_on = [&](const TrainProgress& progress) {
-    heartbeater.Report(progress);
-    return !stop_.HasBeenNotified() && heartbeater.status().ok();
-  };
-  absl::StatusOr<v1::TrialResult> result = runner_.Run(lease, go_on);
-  if (result.ok()) return Complete(lease, *std::move(result));
-  if (stop_.HasBeenNotified()) {
-    return Fail(lease, absl::CancelledError("worker stopped"));
+absl::Status Worker::RunTrials(const v1::LeaseTrialResponse& lease) {
+  std::vector<TrialTask> tasks;
+  std::vector<std::unique_ptr<Heartbeater>> heartbeaters;
+  std::atomic<bool> cut_off{false};
+  for (v1::LeasedTrial& trial : TrialsOf(lease)) {
+    LOG(INFO) << NameOf(trial) << " begins";
+    heartbeaters.push_back(std::make_unique<Heartbeater>(
+        &session_, trial.trial_id(), trial.attempt()));
+    Heartbeater* heartbeater = heartbeaters.back().get();
+    tasks.push_back({std::move(trial), [&, heartbeater](const auto& progress) {
+                       heartbeater->Report(progress);
+                       return !stop_.HasBeenNotified() && !cut_off &&
+                              heartbeater->status().ok();
+                     }});
   }
-  if (absl::IsAborted(heartbeater.status())) {
-    LOG(WARNING) << "trial " << lease.trial_id() << " attempt "
-                 << lease.attempt() << ": " << heartbeater.status().message();
-    return absl::OkStatus();
-  }
-  KODISTIL_RETURN_IF_ERROR(heartbeater.status());
-  return Fail(lease, result.status());
+  absl::Status status;
+  runner_.Run(tasks, [&](size_t i, absl::StatusOr<v1::TrialResult> result) {
+    // Once the coordinator is gone for good nobody else need wait for it.
+    if (!cut_off) status = End(tasks[i].trial, *heartbeaters[i], result);
+    if (!status.ok()) cut_off = true;
+    heartbeaters[i] = nullptr;
+  });
+  return status;
 }
 
-absl::Status Worker::Complete(const v1::LeaseTrialResponse& lease,
+absl::Status Worker::End(const v1::LeasedTrial& trial,
+                         const Heartbeater& heartbeater,
+                         absl::StatusOr<v1::TrialResult> result) {
+  if (result.ok()) return Complete(trial, *std::move(result));
+  if (stop_.HasBeenNotified()) {
+    return Fail(trial, absl::CancelledError("worker stopped"));
+  }
+  const absl::Status lease = heartbeater.status();
+  if (absl::IsAborted(lease)) {
+    LOG(WARNING) << NameOf(trial) << ": " << lease.message();
+    return absl::OkStatus();
+  }
+  KODISTIL_RETURN_IF_ERROR(lease);
+  return Fail(trial, result.status());
+}
+
+absl::Status Worker::Complete(const v1::LeasedTrial& trial,
                               v1::TrialResult result) {
   v1::CompleteRequest request;
-  request.set_trial_id(lease.trial_id());
-  request.set_attempt(lease.attempt());
-  LOG(INFO) << "trial " << lease.trial_id() << " attempt " << lease.attempt()
-            << " is done: " << result.correct() << "/" << result.total()
-            << ", peak resident " << PeakResidentMegabytes() << " MB";
+  request.set_trial_id(trial.trial_id());
+  request.set_attempt(trial.attempt());
+  LOG(INFO) << NameOf(trial) << " is done: " << result.correct() << "/"
+            << result.total() << ", peak resident " << PeakResidentMegabytes()
+            << " MB";
   *request.mutable_result() = std::move(result);
   const absl::Status status = session_.Complete(std::move(request));
   if (absl::IsAborted(status) || absl::IsNotFound(status)) {
     // Another attempt has taken over, perhaps with the same checkpoint.
-    LOG(WARNING) << "trial " << lease.trial_id() << " attempt "
-                 << lease.attempt() << " came too late: " << status.message();
+    LOG(WARNING) << NameOf(trial) << " came too late: " << status.message();
     return absl::OkStatus();
   }
   if (absl::IsUnavailable(status) || absl::IsCancelled(status)) return status;
-  if (!status.ok()) return Fail(lease, status);
-  DropCheckpoint(lease);
+  if (!status.ok()) return Fail(trial, status);
+  DropCheckpoint(trial);
   return absl::OkStatus();
 }
 
-void Worker::DropCheckpoint(const v1::LeaseTrialResponse& lease) {
+void Worker::DropCheckpoint(const v1::LeasedTrial& trial) {
   // Left over it takes some disk space and does no harm.
-  const absl::Status status = runner_.DropCheckpoint(lease.trial_id());
+  const absl::Status status = runner_.DropCheckpoint(trial.trial_id());
   if (!status.ok()) LOG(WARNING) << status;
 }
 
-absl::Status Worker::Fail(const v1::LeaseTrialResponse& lease,
+absl::Status Worker::Fail(const v1::LeasedTrial& trial,
                           const absl::Status& why) {
-  LOG(WARNING) << "trial " << lease.trial_id() << " attempt " << lease.attempt()
-               << " failed: " << why;
+  LOG(WARNING) << NameOf(trial) << " failed: " << why;
   v1::FailRequest request;
-  request.set_trial_id(lease.trial_id());
-  request.set_attempt(lease.attempt());
+  request.set_trial_id(trial.trial_id());
+  request.set_attempt(trial.attempt());
   request.set_reason(std::string(why.message()));
   request.set_retryable(IsRetryable(why));
   request.set_stopped(absl::IsCancelled(why) && stop_.HasBeenNotified());
   if (!request.retryable()) {
-    DropCheckpoint(lease);
+    DropCheckpoint(trial);
   }
   const absl::Status status = session_.Fail(std::move(request));
   if (absl::IsUnavailable(status) || absl::IsCancelled(status)) return status;
@@ -195,6 +238,10 @@ absl::Status WorkerOptions::Validate() const {
   if (threads < 1 || threads > 1024) {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads is ", threads, ", expected 1 to 1024"));
+  }
+  if (pack < 0 || pack > 1024) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--pack is ", pack, ", expected 0 to 1024"));
   }
   if (coordinator_timeout <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -227,10 +274,13 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   // Uploads have a connection of their own, so that heartbeats never wait.
   const ArtifactClient artifacts(NewChannel(options.coordinator), cache);
   TrialRunner runner(runner_options, &artifacts);
+  const int chosen = runner_options.device == "cpu" ? options.threads : 1;
+  const int most = options.pack > 0 ? options.pack : chosen;
   LOG(INFO) << "worker " << session_options.worker << " on "
             << runner_options.device << ", " << options.threads
-            << " threads, cache " << options.cache_dir;
-  return Worker(options, stop, &session, &runner).Run();
+            << " threads, up to " << most << " trials at once, cache "
+            << options.cache_dir;
+  return Worker(options, most, stop, &session, &runner).Run();
 }
 
 std::string DefaultCacheDir() {

@@ -18,8 +18,11 @@ struct WorkerOptions {
   std::string coordinator;
   // Datasets, tokens, logits and checkpoints; workers of a machine share it.
   std::string cache_dir;
-  // Threads of one training, 1 or more.
+  // Threads of all trainings together, 1 or more.
   int threads = 1;
+  // Trials that the worker asks for at once, trained together over the same
+  // batches; 0 for one a thread, and one on a GPU.
+  int pack = 0;
   // "cpu", "cuda:N", or "auto" for a GPU if there is one. On CPU results are
   // the same wherever the instruction set is the same.
   std::string device = "cpu";
@@ -37,14 +40,14 @@ struct WorkerOptions {
 
 enum class WorkerEnd {
   kFinished,  // the coordinator has no more work, or idle_exit has passed
-  kStopped,   // `stop` was notified; the trial in progress was given back
+  kStopped,   // `stop` was notified; trials in progress were given back
 };
 
 // Works until the sweep is over. When `stop` is notified, training stops after
-// the current step, its last epoch's checkpoint is kept for whoever goes on,
-// and the trial is given back. A trial that fails is reported and does not end
-// the worker. UNAVAILABLE when the coordinator could not be reached for too
-// long, INVALID_ARGUMENT for bad options.
+// the current step, the last epoch's checkpoint is kept for whoever goes on,
+// and the trials are given back. A trial that fails is reported and ends
+// neither the worker nor the trials beside it. UNAVAILABLE when the coordinator
+// could not be reached for too long, INVALID_ARGUMENT for bad options.
 absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                                     const absl::Notification& stop);
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -197,6 +198,118 @@ TEST_F(WorkerTest, StudentIsDistilledFromTheLogitStore) {
   EXPECT_EQ(fake_.completed()[0].result().total(), 10);
 }
 
+// A lease of the trial and of two more: "trial2" and "trial3", which differ
+// from it in their learning rates.
+v1::LeaseTrialResponse PackOf(const v1::LeaseTrialResponse& trial) {
+  v1::LeaseTrialResponse pack = trial;
+  for (const int i : {2, 3}) {
+    v1::LeasedTrial& further = *pack.add_further();
+    further.set_trial_id(absl::StrCat("trial", i));
+    further.set_attempt(10 + i);
+    *further.mutable_config() = trial.config();
+    further.mutable_config()->set_lr(0.01 * i);
+    *further.mutable_inputs() = trial.inputs();
+  }
+  return pack;
+}
+
+TEST_F(WorkerTest, PackedTrialsGiveTheFilesThatTheyGiveAlone) {
+  std::atomic<uint32_t> asked{0};
+  fake_.on_lease = [&](const v1::LeaseTrialRequest& request) {
+    asked = request.most_trials();
+    return absl::OkStatus();
+  };
+  options_.pack = 3;
+  const v1::LeaseTrialResponse pack = PackOf(trial_);
+  fake_.AddTrial(pack);
+  for (const v1::LeasedTrial& further : pack.further()) {
+    v1::LeaseTrialResponse alone = trial_;
+    alone.set_trial_id(further.trial_id());
+    *alone.mutable_config() = further.config();
+    fake_.AddTrial(alone);
+  }
+  ASSERT_OK(Run());
+  EXPECT_EQ(asked, 3u);
+  EXPECT_TRUE(fake_.failed().empty());
+  std::map<std::string, std::vector<v1::CompleteRequest>> completed;
+  for (const v1::CompleteRequest& request : fake_.completed()) {
+    completed[request.trial_id()].push_back(request);
+  }
+  ASSERT_EQ(completed.size(), 3u);
+  EXPECT_EQ(completed["trial1"][0].attempt(), 1u);
+  for (const int i : {2, 3}) {
+    const auto& both = completed[absl::StrCat("trial", i)];
+    ASSERT_EQ(both.size(), 2u);
+    EXPECT_EQ(both[0].attempt(), 10u + i);
+    EXPECT_EQ(both[1].attempt(), 1u);
+    const auto& files = both[0].result().files();
+    EXPECT_EQ(files.size(), 6u);
+    for (const auto& [name, digest] : files) {
+      EXPECT_EQ(both[1].result().files().at(name), digest) << name;
+    }
+    EXPECT_NE(files.at("model.safetensors"),
+              completed["trial1"][0].result().files().at("model.safetensors"));
+    EXPECT_FALSE(FileExists(
+        JoinPath(options_.cache_dir, absl::StrCat("checkpoints/trial", i))));
+  }
+}
+
+TEST_F(WorkerTest, TrialsOfAPackFailAndAreFencedEachOnItsOwn) {
+  // trial1 gets no number that is finite, trial2 is fenced, trial3 is done.
+  v1::LeaseTrialResponse pack = PackOf(trial_);
+  pack.mutable_config()->set_lr(1e38);
+  pack.mutable_further(0)->mutable_config()->set_train_epoch(100000);
+  fake_.on_heartbeat = [](const v1::HeartbeatRequest& request) {
+    return request.trial_id() == "trial2"
+               ? absl::AbortedError("attempt 13 is the current one")
+               : absl::OkStatus();
+  };
+  fake_.AddTrial(pack);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.failed().size(), 1);
+  EXPECT_EQ(fake_.failed()[0].trial_id(), "trial1");
+  EXPECT_FALSE(fake_.failed()[0].retryable());
+  EXPECT_THAT(fake_.failed()[0].reason(), HasSubstr("not finite"));
+  ASSERT_EQ(fake_.completed().size(), 1);
+  EXPECT_EQ(fake_.completed()[0].trial_id(), "trial3");
+  EXPECT_EQ(fake_.completed()[0].result().correct(), 10);
+}
+
+TEST_F(WorkerTest, TrialsThatDoNotFitTogetherAreTrainedAfterOneAnother) {
+  v1::LeaseTrialResponse pack = PackOf(trial_);
+  pack.mutable_further(0)->mutable_config()->set_seed(8);
+  pack.mutable_further(1)->mutable_inputs()->set_vocab_digest(
+      std::string(64, '1'));
+  fake_.AddTrial(pack);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.completed().size(), 2);
+  EXPECT_EQ(fake_.completed()[1].trial_id(), "trial2");
+  ASSERT_EQ(fake_.failed().size(), 1);
+  EXPECT_EQ(fake_.failed()[0].trial_id(), "trial3");
+  EXPECT_TRUE(fake_.failed()[0].retryable());
+}
+
+TEST_F(WorkerTest, StoppedWorkerGivesItsWholePackBack) {
+  std::atomic<bool> stopping{false};
+  fake_.on_heartbeat = [&](const v1::HeartbeatRequest& request) {
+    if (request.finished_size() > 0 && !stopping.exchange(true)) {
+      stop_.Notify();
+    }
+    return absl::OkStatus();
+  };
+  trial_.mutable_config()->set_train_epoch(100000);
+  fake_.AddTrial(PackOf(trial_));
+  options_.threads = 2;
+  ASSERT_OK_AND_ASSIGN(const WorkerEnd end, Run());
+  EXPECT_EQ(end, WorkerEnd::kStopped);
+  ASSERT_EQ(fake_.failed().size(), 3);
+  for (const v1::FailRequest& fail : fake_.failed()) {
+    EXPECT_TRUE(fail.stopped());
+    EXPECT_TRUE(IsDirectory(JoinPath(
+        options_.cache_dir, absl::StrCat("checkpoints/", fail.trial_id()))));
+  }
+}
+
 TEST_F(WorkerTest, FencedAttemptStopsAndReportsNothing) {
   for (const bool aborted : {true, false}) {
     fake_.on_heartbeat = [aborted](const v1::HeartbeatRequest&) {
@@ -330,6 +443,10 @@ TEST_F(WorkerTest, BadOptionsAreInvalid) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("'gpu': expected cpu, cuda:N or auto")));
+  options_.pack = -1;
+  EXPECT_THAT(
+      RunWorker(options_, stop_),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--pack is -1")));
   options_.threads = 0;
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,

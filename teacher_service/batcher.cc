@@ -32,6 +32,11 @@ absl::Status WhyDead(const BatchItem& item, absl::Time now) {
 
 }  // namespace
 
+int DefaultBatchTokens(absl::string_view device) {
+  constexpr int kGpuBatchTokens = 32768;
+  return device == "cpu" ? BatcherOptions().max_batch_tokens : kGpuBatchTokens;
+}
+
 absl::Status BatcherOptions::Validate() const {
   if (max_batch_tokens < 1 || max_batch_rows < 1 || max_queue_rows < 1) {
     return absl::InvalidArgumentError(
@@ -45,6 +50,10 @@ absl::Status BatcherOptions::Validate() const {
         "max_queue_delay is ", absl::FormatDuration(max_queue_delay),
         ": expected 0 to 1m"));
   }
+  if (max_queue_bytes < 1 << 20) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_queue_bytes is ", max_queue_bytes, ": expected 1048576 or more"));
+  }
   return absl::OkStatus();
 }
 
@@ -57,6 +66,14 @@ absl::Status BatchQueue::Push(std::vector<BatchItem> items, absl::Time now) {
         "the queue is full: ", lane.rows.size(), " rows wait, ", items.size(),
         " more would exceed ", options_.max_queue_rows));
   }
+  int64_t bytes = 0;
+  for (const BatchItem& item : items) bytes += item.bytes;
+  if (lane.bytes + bytes > options_.max_queue_bytes) {
+    return absl::UnavailableError(
+        absl::StrCat("the queue is full: ", lane.bytes, " bytes wait, ", bytes,
+                     " more would exceed ", options_.max_queue_bytes));
+  }
+  lane.bytes += bytes;
   for (BatchItem& item : items) {
     const Key key(item.input.tokens, arrived_++);
     const auto added =
@@ -127,15 +144,17 @@ BatchQueue::Window BatchQueue::FirstFull(LaneQueue* lane) const {
 }
 
 bool BatchQueue::Due(const LaneQueue& lane, absl::Time now) const {
-  return !lane.rows.empty() && lane.arrivals.begin()->second->second.since +
-                                       options_.max_queue_delay <=
-                                   now;
+  if (lane.rows.empty()) return false;
+  return hurry_ || lane.arrivals.begin()->second->second.since +
+                           options_.max_queue_delay <=
+                       now;
 }
 
 std::vector<BatchItem> BatchQueue::Take(LaneQueue* lane, const Window& window) {
   std::vector<BatchItem> batch;
   for (auto row = window.begin; row != window.end; ++row) {
     lane->arrivals.erase(row->first.second);
+    lane->bytes -= row->second.item.bytes;
     batch.push_back(std::move(row->second.item));
   }
   lane->rows.erase(window.begin, window.end);
@@ -211,6 +230,12 @@ absl::Status Batcher::Submit(std::vector<BatchItem> items) {
   KODISTIL_RETURN_IF_ERROR(queue_.Push(std::move(items), clock_()));
   changed_.SignalAll();
   return absl::OkStatus();
+}
+
+void Batcher::Hurry() {
+  absl::MutexLock lock(&mutex_);
+  queue_.Hurry();
+  changed_.SignalAll();
 }
 
 void Batcher::Run() {

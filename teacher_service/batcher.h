@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -32,15 +33,23 @@ struct BatcherOptions {
   absl::Duration max_queue_delay = absl::Milliseconds(2);
   // Rows that each lane holds, 1 or more.
   int max_queue_rows = 65536;
+  // Sum of BatchItem::bytes that each lane holds, 1 MiB or more.
+  int64_t max_queue_bytes = int64_t{256} << 20;
 
   absl::Status Validate() const;
 };
+
+// What max_batch_tokens should be on a device ("cpu", "cuda:0"): what keeps it
+// busy.
+int DefaultBatchTokens(absl::string_view device);
 
 enum class Lane { kInteractive = 0, kBulk = 1 };
 
 // A row on its way through the model.
 struct BatchItem {
   EncodedInput input;
+  // Of the texts it was made from: about what it takes in memory.
+  int64_t bytes = 0;
   Lane lane = Lane::kInteractive;
   // Not computed after it.
   absl::Time deadline = absl::InfiniteFuture();
@@ -65,6 +74,9 @@ class BatchQueue {
   // before the bulk lane.
   std::vector<BatchItem> Pop(absl::Time now);
 
+  // From now on no row waits for others.
+  void Hurry() { hurry_ = true; }
+
   // When Pop is worth calling again without another Push.
   absl::Time NextDue() const;
 
@@ -83,6 +95,7 @@ class BatchQueue {
     Rows rows;
     // By order of arrival.
     std::map<uint64_t, Rows::iterator> arrivals;
+    int64_t bytes = 0;
   };
   // [begin, end) of rows that may share a batch.
   struct Window {
@@ -100,6 +113,7 @@ class BatchQueue {
   std::vector<BatchItem> Take(LaneQueue* lane, const Window& window);
 
   const BatcherOptions options_;
+  bool hurry_ = false;
   uint64_t arrived_ = 0;
   LaneQueue lanes_[2];
 };
@@ -121,6 +135,9 @@ class Batcher {
   // Queues all items, or none: UNAVAILABLE at once when their lane is full, and
   // then no item's done is called. All items are of one lane.
   absl::Status Submit(std::vector<BatchItem> items);
+
+  // For a server that drains: from now on no row waits for others.
+  void Hurry();
 
  private:
   Batcher(TeacherModel* model, const BatcherOptions& options, Clock clock);

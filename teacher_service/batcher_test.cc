@@ -73,6 +73,33 @@ TEST(BatchQueueTest, APartialBatchLeavesAfterTheDelay) {
               ElementsAre("a", "b"));
 }
 
+TEST(BatchQueueTest, NoRowWaitsForOthersInAHurry) {
+  BatchQueue queue(SmallOptions());
+  ASSERT_OK(queue.Push(One(MakeItem(5, "a")), kStart));
+  ASSERT_OK(queue.Push(One(MakeItem(5, "b", Lane::kBulk)), kStart));
+  EXPECT_THAT(queue.Pop(kStart), IsEmpty());
+  queue.Hurry();
+  EXPECT_THAT(TextsOf(queue.Pop(kStart)), ElementsAre("a"));
+  EXPECT_THAT(TextsOf(queue.Pop(kStart)), ElementsAre("b"));
+  EXPECT_THAT(queue.Pop(kStart), IsEmpty());
+}
+
+TEST(BatchQueueTest, ALaneIsFullByBytesToo) {
+  BatcherOptions options = SmallOptions();
+  options.max_queue_bytes = 1 << 20;
+  BatchQueue queue(options);
+  BatchItem large = MakeItem(5);
+  large.bytes = 1 << 20;
+  ASSERT_OK(queue.Push(One(large), kStart));
+  BatchItem small = MakeItem(5);
+  small.bytes = 1;
+  EXPECT_THAT(queue.Push(One(small), kStart),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("1048576 bytes wait, 1 more")));
+  EXPECT_EQ(queue.Pop(kStart + absl::Seconds(1)).size(), 1u);
+  EXPECT_OK(queue.Push(One(small), kStart));
+}
+
 TEST(BatchQueueTest, TokensCountWithPadding) {
   BatchQueue queue(SmallOptions());
   // 3 x 34 tokens exceed 100, though 30 + 30 + 34 do not.
@@ -184,6 +211,10 @@ TEST(BatcherOptionsTest, BadOptionsAreInvalid) {
   options.max_batch_rows = 0;
   EXPECT_THAT(options.Validate(), StatusIs(absl::StatusCode::kInvalidArgument,
                                            HasSubstr("max_batch_rows 0")));
+  options = {};
+  options.max_queue_bytes = 1000;
+  EXPECT_THAT(options.Validate(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr("max_queue_bytes")));
   options = {};
   options.max_queue_delay = -absl::Seconds(1);
   EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);

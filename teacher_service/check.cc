@@ -52,6 +52,45 @@ absl::Status ReadMatrix(const Json& rows, int64_t* num_rows, int64_t* columns,
   return absl::OkStatus();
 }
 
+// Padding behind each row.
+std::vector<int64_t> TrailingPadding(const TokenBatch& batch) {
+  std::vector<int64_t> padding(batch.rows, 0);
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    const int64_t end = (row + 1) * batch.columns;
+    while (padding[row] < batch.columns &&
+           batch.mask[end - 1 - padding[row]] == 0) {
+      ++padding[row];
+    }
+  }
+  return padding;
+}
+
+absl::Status ParseGradients(const Json& json, CheckCase* result) {
+  const auto norms = json.find("grad_l2");
+  if (norms == json.end()) return absl::OkStatus();
+  const auto labels = json.find("labels");
+  const auto loss = json.find("loss");
+  if (!norms->is_object() || norms->empty() || labels == json.end() ||
+      !labels->is_array() || loss == json.end() || !loss->is_number()) {
+    return absl::InvalidArgumentError(
+        "grad_l2, labels or loss is not an object, a list and a number");
+  }
+  result->loss = loss->get<double>();
+  int64_t rows = 1;
+  int64_t columns = result->batch.rows;
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      ReadMatrix(Json::array({*labels}), &rows, &columns, &result->labels),
+      "labels"));
+  for (const auto& [name, norm] : norms->items()) {
+    if (!norm.is_number() && !norm.is_null()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("grad_l2 of ", name, " is ", norm.type_name()));
+    }
+    result->gradient_norms[name] = norm.is_null() ? -1 : norm.get<double>();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ParseCase(const Json& json, CheckCase* result) {
   if (!json.is_object()) return absl::InvalidArgumentError("not an object");
   const auto name = json.find("name");
@@ -77,8 +116,10 @@ absl::Status ParseCase(const Json& json, CheckCase* result) {
   const auto logits = json.find("logits");
   if (logits == json.end()) return absl::InvalidArgumentError("no logits");
   int64_t classes = 0;
-  return Annotate(ReadMatrix(*logits, &batch.rows, &classes, &result->logits),
-                  "logits");
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      ReadMatrix(*logits, &batch.rows, &classes, &result->logits), "logits"));
+  batch.trailing_padding = TrailingPadding(batch);
+  return ParseGradients(json, result);
 }
 
 double Difference(absl::Span<const float> a, absl::Span<const float> b) {
@@ -91,36 +132,35 @@ double Difference(absl::Span<const float> a, absl::Span<const float> b) {
   return largest;
 }
 
-// A row without its padding at the end.
+// A row without its padding.
 TokenBatch RowOf(const TokenBatch& batch, int64_t row) {
-  const int64_t start = row * batch.columns;
-  int64_t length = batch.columns;
-  while (length > 1 && batch.mask[start + length - 1] == 0) --length;
+  int64_t first = row * batch.columns;
+  int64_t last = first + batch.columns;
+  while (last - first > 1 && batch.mask[last - 1] == 0) --last;
+  while (last - first > 1 && batch.mask[first] == 0) ++first;
   const auto cut = [&](const std::vector<int64_t>& values) {
-    return std::vector<int64_t>(values.begin() + start,
-                                values.begin() + start + length);
+    return std::vector<int64_t>(values.begin() + first, values.begin() + last);
   };
   TokenBatch result;
   result.rows = 1;
-  result.columns = length;
+  result.columns = last - first;
   result.ids = cut(batch.ids);
   result.mask = cut(batch.mask);
   result.type_ids = cut(batch.type_ids);
+  result.trailing_padding = {batch.trailing_padding[row]};
   return result;
 }
 
 // `row` padded to `columns`, and below it a row of that length: its tokens over
 // and over.
 TokenBatch WithNeighbour(const TokenBatch& row, int64_t columns) {
-  TokenBatch result;
+  TokenBatch result = row;
   result.rows = 2;
   result.columns = columns;
-  result.ids = row.ids;
-  result.mask = row.mask;
-  result.type_ids = row.type_ids;
   result.ids.resize(columns, 0);
   result.mask.resize(columns, 0);
   result.type_ids.resize(columns, 0);
+  result.trailing_padding.push_back(0);
   for (int64_t i = 0; i < columns; ++i) {
     result.ids.push_back(row.ids[i % row.columns]);
     result.mask.push_back(1);

@@ -4,6 +4,7 @@
 #define KODISTIL_TEACHER_SERVICE_CHECK_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,14 @@ namespace kodistil {
 // A batch and the logits it should give.
 struct CheckCase {
   std::string name;
+  // Trailing padding is set as the mask has it, for networks that read it.
   TokenBatch batch;
   std::vector<float> logits;  // [rows, classes]
+  // Of a case with gradients; empty otherwise.
+  std::vector<int64_t> labels;  // [rows]
+  double loss = 0;              // mean cross entropy
+  // Norm of the loss' gradient by each parameter; -1 for one without.
+  std::map<std::string, double> gradient_norms;
 };
 
 // The largest absolute difference of a logit; infinite when one is not a
@@ -41,8 +48,9 @@ struct CheckReport {
 
 // A JSON array of objects with `name`, `input_ids` [rows][columns],
 // `attention_mask` (all 1 when absent), `token_type_ids` (all 0 when absent)
-// and `logits` [rows][classes]; other fields are ignored. DATA_LOSS when it is
-// not JSON; INVALID_ARGUMENT names `source`, the case and the field.
+// and `logits` [rows][classes]; with `grad_l2` (norms by name, null for none)
+// also `labels` [rows] and `loss`. Other fields are ignored. DATA_LOSS when it
+// is not JSON; INVALID_ARGUMENT names `source`, the case and the field.
 absl::StatusOr<std::vector<CheckCase>> ParseCheckCases(
     absl::string_view json, const std::string& source);
 

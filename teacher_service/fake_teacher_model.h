@@ -11,13 +11,15 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "teacher_service/teacher_model.h"
 
 namespace kodistil {
 
 // Logits are [bytes of the text, number that the text begins with]. The text
 // "bad" fails its batch, "nan" gives no number. Infer waits at the gate, if
-// there is one.
+// there is one, and takes batch_time.
 class FakeTeacherModel : public TeacherModel {
  public:
   FakeTeacherModel() {
@@ -40,6 +42,7 @@ class FakeTeacherModel : public TeacherModel {
       absl::Span<const EncodedInput* const> batch) override {
     if (!entered.HasBeenNotified()) entered.Notify();
     if (gate != nullptr) gate->WaitForNotification();
+    absl::SleepFor(batch_time);
     std::vector<float> logits;
     for (const EncodedInput* row : batch) {
       const std::string& text = row->input.text;
@@ -55,6 +58,7 @@ class FakeTeacherModel : public TeacherModel {
   // The first Infer has begun.
   absl::Notification entered;
   absl::Notification* gate = nullptr;
+  absl::Duration batch_time;
   // Rows.
   mutable std::atomic<int> encoded{0};
   std::atomic<int> computed{0};

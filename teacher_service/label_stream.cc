@@ -22,6 +22,10 @@ int64_t CountCharacters(absl::string_view text) {
   });
 }
 
+int64_t BytesOf(const v1::DatasetRow& row) {
+  return static_cast<int64_t>(row.text().size() + row.second_text().size());
+}
+
 absl::Status NameRow(const absl::Status& status, uint64_t index) {
   return absl::Status(status.code(),
                       absl::StrCat("row ", index, ": ", status.message()));
@@ -135,6 +139,23 @@ bool LabelStream::StoreIsDue(absl::Time now) const {
           (all || now >= shared_->first_computed + options_.store_delay));
 }
 
+int LabelStream::Room() const {
+  const int rows =
+      shared_->computing + static_cast<int>(shared_->computed.size());
+  const int most = std::min({rows_.size() - next_row_, kSubmitRows,
+                             options_.max_rows_in_flight - rows});
+  int64_t bytes = shared_->computing_bytes;
+  int room = 0;
+  while (room < most) {
+    bytes += BytesOf(rows_[next_row_ + room]);
+    // One row always has room.
+    const bool first = shared_->computing + room == 0;
+    if (bytes > options_.max_bytes_in_flight && !first) break;
+    ++room;
+  }
+  return room;
+}
+
 LabelStream::Step LabelStream::NextStep(std::vector<v1::LogitRow>* computed) {
   absl::MutexLock lock(&shared_->mutex);
   for (;;) {
@@ -145,10 +166,7 @@ LabelStream::Step LabelStream::NextStep(std::vector<v1::LogitRow>* computed) {
     }
     const int waiting = static_cast<int>(shared_->computed.size());
     const bool rows_left = next_row_ < rows_.size() && !shared_->draining;
-    if (rows_left &&
-        shared_->computing + waiting < options_.max_rows_in_flight) {
-      return Step::kSubmit;
-    }
+    if (rows_left && Room() > 0) return Step::kSubmit;
     if (has_request_ && !rows_left && !shared_->draining) return Step::kAccept;
     const bool idle = shared_->computing + waiting == 0 && !rows_left;
     if (idle && (shared_->draining || (reads_ended_ && !has_request_))) {
@@ -211,15 +229,17 @@ absl::StatusOr<BatchItem> LabelStream::MakeItem(
   BatchItem item;
   KODISTIL_ASSIGN_OR_RETURN(
       item.input, environment_.model->Encode({row.text(), row.second_text()}));
+  item.bytes = BytesOf(row);
   item.lane = Lane::kBulk;
   item.cancelled = [shared = shared_] {
     return shared->stopped || shared->draining;
   };
-  item.done = [shared = shared_, index = row.index(),
+  item.done = [shared = shared_, index = row.index(), bytes = item.bytes,
                hash = TextHash(row.text(), row.second_text())](
                   absl::StatusOr<std::vector<float>> logits) {
     absl::MutexLock lock(&shared->mutex);
     --shared->computing;
+    shared->computing_bytes -= bytes;
     if (absl::IsCancelled(logits.status()) && shared->draining) {
       // Never acknowledged, so that the client gives it to another server.
     } else if (!logits.ok()) {
@@ -238,15 +258,14 @@ absl::StatusOr<BatchItem> LabelStream::MakeItem(
 
 absl::Status LabelStream::Submit() {
   std::vector<BatchItem> items;
-  int room = 0;
+  int end = next_row_;
   {
     absl::MutexLock lock(&shared_->mutex);
-    room = options_.max_rows_in_flight - shared_->computing -
-           static_cast<int>(shared_->computed.size());
+    end += Room();
   }
-  const int end =
-      std::min<int>(rows_.size(), next_row_ + std::min(room, kSubmitRows));
+  int64_t bytes = 0;
   for (; next_row_ < end; ++next_row_) {
+    bytes += BytesOf(rows_[next_row_]);
     absl::StatusOr<BatchItem> item = MakeItem(rows_[next_row_]);
     if (!item.ok()) return NameRow(item.status(), rows_[next_row_].index());
     items.push_back(*std::move(item));
@@ -254,6 +273,7 @@ absl::Status LabelStream::Submit() {
   {
     absl::MutexLock lock(&shared_->mutex);
     shared_->computing += static_cast<int>(items.size());
+    shared_->computing_bytes += bytes;
   }
   return environment_.batcher->Submit(std::move(items));
 }

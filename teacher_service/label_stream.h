@@ -27,6 +27,8 @@ namespace kodistil {
 struct LabelOptions {
   // Rows of one stream that are encoded and not yet acknowledged, 1 or more.
   int max_rows_in_flight = 8192;
+  // Bytes of text of one stream's rows that wait to be computed, 1 MiB or more.
+  int64_t max_bytes_in_flight = int64_t{32} << 20;
   // A write to the store leaves with this many rows, 1 to 4,096 ...
   int store_batch_rows = 2048;
   // ... or when its first row has waited for this long.
@@ -76,6 +78,7 @@ class LabelStream final
     absl::Time first_computed ABSL_GUARDED_BY(mutex);
     // In the batcher.
     int computing ABSL_GUARDED_BY(mutex) = 0;
+    int64_t computing_bytes ABSL_GUARDED_BY(mutex) = 0;
     // The first error ends the stream.
     absl::Status status ABSL_GUARDED_BY(mutex);
     absl::CondVar changed;
@@ -93,6 +96,8 @@ class LabelStream final
   Step NextStep(std::vector<v1::LogitRow>* computed);
   bool StoreIsDue(absl::Time now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_->mutex);
+  // Rows from next_row_ on that may be computed now, 0 or more.
+  int Room() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_->mutex);
   // Checks the message that was read and takes its rows.
   absl::Status Accept();
   absl::Status CheckSet();

@@ -6,7 +6,8 @@
 #include "base/status_macros.h"
 #include "teacher_service/torch_device.h"
 #include "teacher_service/torchscript_model.h"
-#include "teacher_service/transformer_model.h"
+#include "teacher_service/transformer_network.h"
+#include "teacher_service/weights.h"
 
 namespace kodistil {
 
@@ -15,8 +16,7 @@ std::string TorchScriptPath(const std::string& model_dir) {
     return model_dir;
   }
   const std::string path = JoinPath(model_dir, "model.pt");
-  const bool has_weights = FileExists(JoinPath(model_dir, "model.safetensors"));
-  return FileExists(path) && !has_weights ? path : "";
+  return FileExists(path) && !HasWeights(model_dir) ? path : "";
 }
 
 absl::StatusOr<std::unique_ptr<TokenNetwork>> LoadTokenNetwork(

@@ -12,8 +12,8 @@
 
 namespace kodistil {
 
-// The TorchScript file that `model_dir` is or holds (model.pt beside no
-// model.safetensors); empty when there is none.
+// The TorchScript file that `model_dir` is or holds (model.pt beside no weights
+// that OpenWeights would read); empty when there is none.
 std::string TorchScriptPath(const std::string& model_dir);
 
 // A network that reads token ids: TorchScript, or the folder of a Transformer.

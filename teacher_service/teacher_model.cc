@@ -7,7 +7,7 @@ namespace kodistil {
 absl::Status TeacherModelOptions::Validate() const {
   if (model_dir.empty()) {
     return absl::InvalidArgumentError(
-        "no model: expected the folder of a teacher");
+        "no model (--model): expected the folder of a teacher");
   }
   if (max_length < 0 || threads < 0) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -11,11 +11,7 @@ namespace kodistil {
 namespace {
 
 // When a refused client should come back.
-constexpr char kPushbackMs[] = "100";
-
-void AddPushback(grpc::CallbackServerContext* context) {
-  context->AddTrailingMetadata("grpc-retry-pushback-ms", kPushbackMs);
-}
+constexpr absl::Duration kPushback = absl::Milliseconds(100);
 
 // An Infer call until all its rows are done; then it answers and deletes
 // itself.
@@ -58,7 +54,7 @@ class InferCall {
 
  private:
   void Finish() {
-    if (absl::IsUnavailable(status_)) AddPushback(context_);
+    if (absl::IsUnavailable(status_)) AddPushback(kPushback, context_);
     reactor_->Finish(ToGrpcStatus(status_));
     delete this;
   }
@@ -92,6 +88,11 @@ absl::Status TeacherServiceOptions::Validate() const {
                      " and store_batch_rows ", label.store_batch_rows,
                      ": expected 1 or more, and at most 4,096 rows a write"));
   }
+  if (label.max_bytes_in_flight < 1 << 20) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_bytes_in_flight is ", label.max_bytes_in_flight,
+                     ": expected 1048576 or more"));
+  }
   if (max_label_streams < 1 || max_infer_inputs < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
         "max_label_streams ", max_label_streams, " and max_infer_inputs ",
@@ -120,6 +121,9 @@ TeacherServiceImpl::TeacherServiceImpl(TeacherModel* model, LogitStore* store,
   options_.max_label_streams = std::min(options.max_label_streams, rows);
   options_.label.max_rows_in_flight = std::min(
       options.label.max_rows_in_flight, rows / options_.max_label_streams);
+  options_.label.max_bytes_in_flight =
+      std::min(options.label.max_bytes_in_flight,
+               options.batcher.max_queue_bytes / options_.max_label_streams);
 }
 
 TeacherServiceImpl::~TeacherServiceImpl() {
@@ -134,6 +138,7 @@ void TeacherServiceImpl::Drain() {
   absl::MutexLock lock(&mutex_);
   draining_ = true;
   for (LabelStream* stream : streams_) stream->Drain();
+  if (batcher_ != nullptr) batcher_->Hurry();
 }
 
 absl::StatusOr<std::vector<BatchItem>> TeacherServiceImpl::MakeInferItems(
@@ -160,6 +165,8 @@ absl::StatusOr<std::vector<BatchItem>> TeacherServiceImpl::MakeInferItems(
       return absl::Status(status.code(),
                           absl::StrCat("input ", i, ": ", status.message()));
     }
+    items[i].bytes =
+        static_cast<int64_t>(input.text().size() + input.second_text().size());
     items[i].lane = Lane::kInteractive;
     items[i].deadline = absl::FromChrono(context->deadline());
     items[i].cancelled = [context] { return context->IsCancelled(); };
@@ -195,7 +202,7 @@ TeacherServiceImpl::Label(grpc::CallbackServerContext* context) {
   const bool full =
       streams_.size() >= static_cast<size_t>(options_.max_label_streams);
   if (draining_ || full) {
-    AddPushback(context);
+    AddPushback(kPushback, context);
     return new RefusedStream(absl::UnavailableError(
         draining_ ? std::string("the server is shutting down")
                   : absl::StrCat(streams_.size(),

@@ -41,7 +41,8 @@ class TeacherServiceImpl final : public v1::TeacherService::CallbackService {
   ~TeacherServiceImpl() override;
 
   // Ends Label calls as UNAVAILABLE once the rows that are computed are durable
-  // and acknowledged; later Label calls are UNAVAILABLE. Returns at once.
+  // and acknowledged; later Label calls are UNAVAILABLE, and rows wait for
+  // others no longer. Returns at once.
   void Drain();
 
   grpc::ServerUnaryReactor* Infer(grpc::CallbackServerContext* context,

@@ -254,6 +254,26 @@ TEST_F(TeacherServiceTest, LabelWritesEveryRowOnce) {
   EXPECT_EQ(rows[2].text_hash(), TextHash(dataset.rows[4999].text, ""));
 }
 
+TEST_F(TeacherServiceTest, LabelOfLongTextsIsBoundedInBytes) {
+  Dataset dataset = MakeDataset(300);
+  for (Row& row : dataset.rows) row.text += std::string(9000, 'x');
+  options_.label.max_bytes_in_flight = 1 << 20;
+  options_.batcher.max_batch_rows = 4;
+  model_.gate = &gate_;
+  StartTeacher(client_.get());
+  Register(dataset);
+  std::thread open([this] {
+    model_.entered.WaitForNotification();
+    // Encoded as far as there is room: 1 MiB has 116 of these texts.
+    while (model_.encoded < 116) std::this_thread::yield();
+    gate_.Notify();
+  });
+  EXPECT_OK(Label({SetMessage(), RowsMessage(dataset, 0, 300)}));
+  open.join();
+  EXPECT_EQ(acknowledged_.size(), 300u);
+  EXPECT_LE(model_.max_waiting, 117);
+}
+
 TEST_F(TeacherServiceTest, LabelOfARowAgainIsAcknowledgedAgain) {
   const Dataset dataset = MakeDataset(3);
   StartTeacher(client_.get());
@@ -397,6 +417,9 @@ TEST(TeacherServiceOptionsTest, BadOptionsAreInvalid) {
   TeacherServiceOptions options;
   EXPECT_OK(options.Validate());
   options.max_label_streams = 0;
+  EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
+  options = {};
+  options.label.max_bytes_in_flight = 0;
   EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
   options = {};
   options.label.store_batch_rows = 5000;

@@ -2,40 +2,30 @@
 
 #include <glog/logging.h>
 
+#include <iostream>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/command_line.h"
+#include "base/drain_flags.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_client.h"
+#include "teacher_service/describe.h"
 #include "teacher_service/teacher_model.h"
+#include "teacher_service/teacher_model_flags.h"
 #include "teacher_service/teacher_service_impl.h"
 
-ABSL_FLAG(std::string, model, "", "folder of the teacher model");
+KODISTIL_DEFINE_TEACHER_MODEL_FLAGS();
 ABSL_FLAG(std::string, host, kodistil::ServerOptions().host,
           "address to listen on");
 ABSL_FLAG(int, port, 50051, "port to listen on; 0 takes any free one");
 ABSL_FLAG(std::string, port_file, "", "file to write the port to");
 ABSL_FLAG(std::string, logit_store, "",
           "host:port of the logit store that Label writes to");
-ABSL_FLAG(std::string, device, kodistil::TeacherModelOptions().device,
-          "auto (a GPU when there is one), cpu, or cuda:N");
-ABSL_FLAG(int, max_length, kodistil::TeacherModelOptions().max_length,
-          "tokens a row; 0 takes the model's own limit");
-ABSL_FLAG(int, threads, kodistil::TeacherModelOptions().threads,
-          "threads of a forward pass; 0 for one per core");
-ABSL_FLAG(bool, allow_torchscript,
-          kodistil::TeacherModelOptions().allow_torchscript,
-          "loads TorchScript files, which are code: only what you trust");
-ABSL_FLAG(std::string, mecab_dicdir,
-          kodistil::TeacherModelOptions().mecab_dicdir,
-          "MeCab dictionary, for a WordPiece vocabulary of morphemes");
 ABSL_FLAG(int, max_batch_tokens, 0,
           "rows of a batch times its longest row; 0 for 2048, on a GPU 32768");
 ABSL_FLAG(int, max_batch_rows, kodistil::BatcherOptions().max_batch_rows,
@@ -45,30 +35,19 @@ ABSL_FLAG(absl::Duration, max_queue_delay,
           "how long a row waits for others before its batch leaves");
 ABSL_FLAG(int, max_queue_rows, kodistil::BatcherOptions().max_queue_rows,
           "rows that wait in each lane; more are refused as UNAVAILABLE");
+ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
+ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
+          "of --describe: table or json");
+KODISTIL_DEFINE_DRAIN_FLAGS();
 
 namespace kodistil {
 namespace {
 
-constexpr int kGpuBatchTokens = 32768;
-
-TeacherModelOptions ModelOptions() {
-  TeacherModelOptions options;
-  options.model_dir = absl::GetFlag(FLAGS_model);
-  options.device = absl::GetFlag(FLAGS_device);
-  options.max_length = absl::GetFlag(FLAGS_max_length);
-  options.threads = absl::GetFlag(FLAGS_threads);
-  options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
-  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
-  return options;
-}
-
-TeacherServiceOptions ServiceOptions(absl::string_view device) {
+TeacherServiceOptions ServiceOptions(const std::string& device) {
   TeacherServiceOptions options;
-  if (absl::GetFlag(FLAGS_max_batch_tokens) != 0) {
-    options.batcher.max_batch_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
-  } else if (device != "cpu") {
-    options.batcher.max_batch_tokens = kGpuBatchTokens;
-  }
+  const int max_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
+  options.batcher.max_batch_tokens =
+      max_tokens != 0 ? max_tokens : DefaultBatchTokens(device);
   options.batcher.max_batch_rows = absl::GetFlag(FLAGS_max_batch_rows);
   options.batcher.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);
   options.batcher.max_queue_rows = absl::GetFlag(FLAGS_max_queue_rows);
@@ -76,11 +55,18 @@ TeacherServiceOptions ServiceOptions(absl::string_view device) {
 }
 
 absl::Status Main() {
+  if (absl::GetFlag(FLAGS_describe)) {
+    return PrintDescription(
+        {TeacherModelOptionsFromFlags(), absl::GetFlag(FLAGS_output),
+         absl::GetFlag(FLAGS_max_batch_tokens)},
+        std::cout);
+  }
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
+  DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
-                            LoadTeacherModel(ModelOptions()));
+                            LoadTeacherModel(TeacherModelOptionsFromFlags()));
   const TeacherInfo& info = model->info();
   const std::string store_address = absl::GetFlag(FLAGS_logit_store);
   LogitStoreClient store(store_address);
@@ -97,6 +83,7 @@ absl::Status Main() {
             << info.num_classes << " classes, " << WithCommas(info.parameters)
             << " parameters, " << info.device << ") on " << server->address();
   WaitForStopSignal();
+  server->BeginDrain();
   service->Drain();
   server->Shutdown();
   return absl::OkStatus();
@@ -106,7 +93,6 @@ absl::Status Main() {
 }  // namespace kodistil
 
 int main(int argc, char** argv) {
-  kodistil::BlockStopSignals();
   kodistil::ParseCommandLine(
       argc, argv,
       {"bazel run //teacher_service --",
@@ -114,7 +100,9 @@ int main(int argc, char** argv) {
        "also labels datasets into a store.",
        {"bazel run //teacher_service -- --model=work/teacher "
         "--logit_store=localhost:50052",
+        "bazel run //teacher_service -- --model=work/teacher --describe",
         "bazel run //teacher_service -- --model=work/electra --device=cuda:0 "
         "--port=0 --port_file=work/teacher.port"}});
+  if (!absl::GetFlag(FLAGS_describe)) kodistil::BlockStopSignals();
   return kodistil::ExitCodeOf(kodistil::Main());
 }

@@ -16,7 +16,8 @@ namespace kodistil {
 TinyTransformer::TinyTransformer(const std::string& model_type) {
   config = absl::StrCat(
       R"({"model_type": ")", model_type,
-      R"(", "vocab_size": 12, "embedding_size": 4, "hidden_size": 8,)",
+      R"(", "vocab_size": 12, "hidden_size": 8,)",
+      model_type == "electra" ? R"( "embedding_size": 4,)" : "",
       R"( "num_hidden_layers": 2, "num_attention_heads": 2,)",
       R"( "intermediate_size": 16, "max_position_embeddings": 24,)",
       R"( "id2label": {"0": "a", "1": "b", "2": "c"}})");

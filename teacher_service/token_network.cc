@@ -21,6 +21,17 @@ absl::Status CheckBatch(const TokenNetworkInfo& info, const TokenBatch& batch) {
                      batch.ids.size(), " ids, ", batch.mask.size(),
                      " mask values and ", batch.type_ids.size(), " types"));
   }
+  for (const int64_t padding : batch.trailing_padding) {
+    if (padding >= 0 && padding <= (1 << 24)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("trailing padding of ", padding, " tokens"));
+  }
+  if (!batch.trailing_padding.empty() &&
+      static_cast<int64_t>(batch.trailing_padding.size()) != batch.rows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("trailing padding of ", batch.trailing_padding.size(),
+                     " rows in a batch of ", batch.rows));
+  }
   if (info.max_positions > 0 && batch.columns > info.max_positions) {
     return absl::InvalidArgumentError(absl::StrCat("a row of ", batch.columns,
                                                    " tokens, the model takes ",

@@ -18,6 +18,11 @@ struct TokenBatch {
   std::vector<int64_t> ids;
   std::vector<int64_t> mask;      // 1 for a token, 0 for padding
   std::vector<int64_t> type_ids;  // of padding: 0
+  // Where Hugging Face's logits of a row depend on padding behind it: XLNet
+  // pools the last column even if it is padding, BigBird's sparse attention
+  // reads a batch's last block. The tokens of padding [rows] to compute a row
+  // with; empty for none, which gives the logits of a row by itself.
+  std::vector<int64_t> trailing_padding;
 };
 
 // What a network can take.

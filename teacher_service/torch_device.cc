@@ -31,13 +31,40 @@ absl::StatusOr<std::string> ResolveTorchDevice(const std::string& device) {
   return absl::StrCat("cuda:", index);
 }
 
+namespace {
+
+// OpenBLAS with threads of its own does not follow LibTorch's setting. Null
+// for another BLAS.
+using SetThreads = void (*)(int);
+using GetThreads = int (*)();
+
+SetThreads OpenBlasSetThreads() {
+  static void* const function = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
+  return reinterpret_cast<SetThreads>(function);
+}
+
+GetThreads OpenBlasGetThreads() {
+  static void* const function = dlsym(RTLD_DEFAULT, "openblas_get_num_threads");
+  return reinterpret_cast<GetThreads>(function);
+}
+
+}  // namespace
+
 void SetTorchThreads(int threads) {
   if (threads <= 0) return;
   at::set_num_threads(threads);
-  // OpenBLAS with its own threads does not follow LibTorch's setting.
-  using SetThreads = void (*)(int);
-  void* const function = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
-  if (function != nullptr) reinterpret_cast<SetThreads>(function)(threads);
+  if (OpenBlasSetThreads() != nullptr) OpenBlasSetThreads()(threads);
+}
+
+SerialBlas::SerialBlas()
+    : threads_(OpenBlasGetThreads() == nullptr ? 0 : OpenBlasGetThreads()()) {
+  if (threads_ > 1 && OpenBlasSetThreads() != nullptr) OpenBlasSetThreads()(1);
+}
+
+SerialBlas::~SerialBlas() {
+  if (threads_ > 1 && OpenBlasSetThreads() != nullptr) {
+    OpenBlasSetThreads()(threads_);
+  }
 }
 
 }  // namespace kodistil

@@ -16,6 +16,20 @@ absl::StatusOr<std::string> ResolveTorchDevice(const std::string& device);
 // Threads of one operation, for the whole process; 0 leaves one per core.
 void SetTorchThreads(int threads);
 
+// While it lives, products of matrices run on the thread that asks for them,
+// so that several threads can ask at once; then as before. For one user at a
+// time.
+class SerialBlas {
+ public:
+  SerialBlas();
+  ~SerialBlas();
+  SerialBlas(const SerialBlas&) = delete;
+  SerialBlas& operator=(const SerialBlas&) = delete;
+
+ private:
+  const int threads_;
+};
+
 }  // namespace kodistil
 
 #endif  // KODISTIL_TEACHER_SERVICE_TORCH_DEVICE_H_

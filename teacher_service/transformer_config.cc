@@ -1,133 +1,16 @@
 #include "teacher_service/transformer_config.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "nlohmann/json.hpp"
+#include "teacher_service/architecture_config.h"
+#include "teacher_service/field_reader.h"
 
 namespace kodistil {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr int64_t kLargestSize = 1 << 24;
-
-std::string Shown(const Json& value) {
-  constexpr size_t kLongest = 80;
-  const std::string text =
-      value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
-}
-
-absl::StatusOr<Json> ParseObject(absl::string_view json,
-                                 const std::string& source) {
-  Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) {
-    return absl::DataLossError(absl::StrCat(source, ": not JSON"));
-  }
-  if (!value.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        source, ": found ", Shown(value), ", expected a JSON object"));
-  }
-  return value;
-}
-
-// Reads the fields of an object and keeps the first fault. A field that is
-// absent or null leaves the result as it is.
-class FieldReader {
- public:
-  FieldReader(const Json& object, const std::string& source)
-      : object_(object), source_(source) {}
-
-  const absl::Status& status() const { return status_; }
-
-  const Json* Find(const char* name) const {
-    const auto found = object_.find(name);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  void Size(const char* name, int64_t* result, int64_t most = kLargestSize) {
-    const Json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_number_integer() || value->get<int64_t>() < 1 ||
-        value->get<int64_t>() > most) {
-      return Fail(name, Shown(*value),
-                  absl::StrCat("a whole number from 1 to ", most));
-    }
-    *result = value->get<int64_t>();
-  }
-
-  void Bool(const char* name, bool* result) {
-    const Json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_boolean()) return Fail(name, Shown(*value), "true or false");
-    *result = value->get<bool>();
-  }
-
-  void Real(const char* name, double most, double* result) {
-    const Json* value = Find(name);
-    if (value == nullptr) return;
-    if (!value->is_number() || !(value->get<double>() > 0) ||
-        !(value->get<double>() <= most)) {
-      return Fail(name, Shown(*value),
-                  absl::StrCat("a number above 0 and up to ", most));
-    }
-    *result = value->get<double>();
-  }
-
-  // Fails unless the field is absent or one of `allowed`.
-  void OneOf(const char* name, const std::vector<Json>& allowed) {
-    const Json* value = Find(name);
-    if (value == nullptr) return;
-    if (std::count(allowed.begin(), allowed.end(), *value) > 0) return;
-    Fail(name, Shown(*value),
-         absl::StrJoin(allowed, " or ",
-                       [](std::string* out, const Json& candidate) {
-                         out->append(Shown(candidate));
-                       }));
-  }
-
-  void Fail(absl::string_view name, absl::string_view found,
-            absl::string_view expected) {
-    if (!status_.ok()) return;
-    status_ = absl::InvalidArgumentError(absl::StrCat(
-        source_, ": ", name, " is ", found, ", expected ", expected));
-  }
-
- private:
-  const Json& object_;
-  const std::string& source_;
-  absl::Status status_;
-};
-
-void ReadActivation(FieldReader* fields, Activation* result) {
-  static const auto* const kKnown = new std::map<std::string, Activation>{
-      {"gelu", Activation::kGelu},
-      {"gelu_fast", Activation::kGeluTanh},
-      {"gelu_new", Activation::kGeluTanh},
-      {"gelu_pytorch_tanh", Activation::kGeluTanh},
-      {"relu", Activation::kRelu},
-      {"silu", Activation::kSilu},
-      {"swish", Activation::kSilu},
-      {"tanh", Activation::kTanh}};
-  const Json* value = fields->Find("hidden_act");
-  if (value == nullptr) return;
-  const auto found = value->is_string()
-                         ? kKnown->find(value->get<std::string>())
-                         : kKnown->end();
-  if (found != kKnown->end()) {
-    *result = found->second;
-    return;
-  }
-  fields->Fail(
-      "hidden_act", Shown(*value),
-      absl::StrJoin(*kKnown, ", ", [](std::string* out, const auto& known) {
-        out->append(known.first);
-      }));
-}
 
 // Hugging Face writes id2label only when there are not two labels with names of
 // its own; num_labels is in older files.
@@ -138,10 +21,16 @@ void ReadLabels(FieldReader* fields, int64_t* result) {
   if (labels != nullptr) {
     const int64_t count = labels->size();
     if (!labels->is_object()) {
-      fields->Fail("id2label", Shown(*labels), "an object");
+      fields->Fail("id2label", ShownJson(*labels), "an object");
     } else if (has_count && count != *result) {
       fields->Fail("num_labels", absl::StrCat(*result),
                    absl::StrCat(count, ", the size of id2label"));
+    }
+    for (int64_t i = 0; labels->is_object() && i < count; ++i) {
+      if (labels->contains(absl::StrCat(i))) continue;
+      fields->Fail("id2label", ShownJson(*labels),
+                   absl::StrCat("the keys \"0\" to \"", count - 1, "\""));
+      break;
     }
     *result = count;
   }
@@ -150,32 +39,110 @@ void ReadLabels(FieldReader* fields, int64_t* result) {
   }
 }
 
-TransformerConfig DefaultsOf(Architecture architecture) {
-  TransformerConfig config;
-  config.architecture = architecture;
-  if (architecture == Architecture::kElectra) {
-    config.embedding_size = 128;
-    config.hidden_size = 256;
-    config.num_heads = 4;
-    config.intermediate_size = 1024;
+// Fields of every configuration of the library (PretrainedConfig) that change
+// nothing which a network computes.
+void IgnoreCommon(FieldReader* fields) {
+  // Names and kinds of what is saved, or of what a caller gets back.
+  fields->Ignore({"model_type",
+                  "label2id",
+                  "torch_dtype",
+                  "dtype",
+                  "transformers_version",
+                  "name_or_path",
+                  "tokenizer_class",
+                  "finetuning_task",
+                  "task_specific_params",
+                  "prefix",
+                  "torchscript",
+                  "use_bfloat16",
+                  "tf_legacy_loss",
+                  "return_dict",
+                  "output_hidden_states",
+                  "output_attentions",
+                  "output_past",
+                  "use_cache",
+                  "gradient_checkpointing",
+                  "chunk_size_feed_forward",
+                  "cross_attention_hidden_size",
+                  "tie_word_embeddings",
+                  "attn_implementation"});
+  fields->Ignore({"bos_token_id", "eos_token_id", "pad_token_id",
+                  "sep_token_id", "cls_token_id", "mask_token_id",
+                  "unk_token_id", "decoder_start_token_id"});
+  // Of generating text.
+  fields->Ignore({"max_length",
+                  "min_length",
+                  "do_sample",
+                  "early_stopping",
+                  "num_beams",
+                  "num_beam_groups",
+                  "diversity_penalty",
+                  "temperature",
+                  "top_k",
+                  "top_p",
+                  "typical_p",
+                  "repetition_penalty",
+                  "length_penalty",
+                  "no_repeat_ngram_size",
+                  "encoder_no_repeat_ngram_size",
+                  "bad_words_ids",
+                  "num_return_sequences",
+                  "output_scores",
+                  "return_dict_in_generate",
+                  "forced_bos_token_id",
+                  "forced_eos_token_id",
+                  "remove_invalid_values",
+                  "exponential_decay_length_penalty",
+                  "suppress_tokens",
+                  "begin_suppress_tokens"});
+  // For people.
+  fields->Ignore({"author", "created_date", "license", "language", "name"});
+}
+
+// What every configuration of the library may hold (PretrainedConfig).
+void ReadCommon(FieldReader* fields, TransformerConfig* config) {
+  ReadLabels(fields, &config->num_labels);
+  // What would silently give other logits.
+  fields->OneOf("is_decoder", {false});
+  fields->OneOf("add_cross_attention", {false});
+  fields->OneOf("tie_encoder_decoder", {false});
+  fields->OneOf("pruned_heads", {Json::object()});
+  fields->OneOf("problem_type", {"single_label_classification"});
+  if (const Json* names = fields->Find("architectures")) {
+    config->trained_for = ShownJson(*names);
   }
-  return config;
+  IgnoreCommon(fields);
+}
+
+const ArchitectureEntry& EntryOf(Architecture architecture) {
+  for (const ArchitectureEntry& entry : AllArchitectures()) {
+    if (entry.architecture == architecture) return entry;
+  }
+  return AllArchitectures()[0];
 }
 
 }  // namespace
 
 const char* NameOf(Architecture architecture) {
-  return architecture == Architecture::kBert ? "bert" : "electra";
+  return EntryOf(architecture).model_type;
+}
+
+std::string WordEmbeddingsName(const TransformerConfig& config) {
+  return EntryOf(config.architecture).word_embeddings;
 }
 
 absl::StatusOr<std::string> ReadModelType(absl::string_view json,
                                           const std::string& source) {
-  KODISTIL_ASSIGN_OR_RETURN(const Json object, ParseObject(json, source));
+  KODISTIL_ASSIGN_OR_RETURN(const Json object, ParseJsonObject(json, source));
   FieldReader fields(object, source);
-  const std::vector<Json> known = {"bert", "electra", kNgramModelType};
-  if (fields.Find("model_type") == nullptr) {
+  std::vector<Json> known;
+  for (const ArchitectureEntry& entry : AllArchitectures()) {
+    known.push_back(entry.model_type);
+  }
+  known.push_back(kNgramModelType);
+  if (!fields.Has("model_type")) {
     return absl::InvalidArgumentError(absl::StrCat(
-        source, ": no model_type, expected one of ", Shown(Json(known))));
+        source, ": no model_type, expected one of ", ShownJson(Json(known))));
   }
   fields.OneOf("model_type", known);
   KODISTIL_RETURN_IF_ERROR(fields.status());
@@ -186,103 +153,38 @@ absl::StatusOr<TransformerConfig> ParseTransformerConfig(
     absl::string_view json, const std::string& source) {
   KODISTIL_ASSIGN_OR_RETURN(const std::string model_type,
                             ReadModelType(json, source));
-  KODISTIL_ASSIGN_OR_RETURN(const Json object, ParseObject(json, source));
+  KODISTIL_ASSIGN_OR_RETURN(const Json object, ParseJsonObject(json, source));
   FieldReader fields(object, source);
-  fields.OneOf("model_type", {"bert", "electra"});
-  TransformerConfig config = DefaultsOf(
-      model_type == "electra" ? Architecture::kElectra : Architecture::kBert);
-  fields.Size("vocab_size", &config.vocab_size);
-  fields.Size("hidden_size", &config.hidden_size);
-  if (config.architecture == Architecture::kElectra) {
-    fields.Size("embedding_size", &config.embedding_size);
-  } else {
-    config.embedding_size = config.hidden_size;
+  for (const ArchitectureEntry& entry : AllArchitectures()) {
+    if (model_type != entry.model_type) continue;
+    TransformerConfig config;
+    config.architecture = entry.architecture;
+    entry.read(&fields, &config);
+    ReadCommon(&fields, &config);
+    fields.RejectUnknown();
+    KODISTIL_RETURN_IF_ERROR(fields.status());
+    return config;
   }
-  fields.Size("num_hidden_layers", &config.num_layers, /*most=*/1000);
-  fields.Size("num_attention_heads", &config.num_heads);
-  fields.Size("intermediate_size", &config.intermediate_size);
-  fields.Size("max_position_embeddings", &config.max_positions);
-  fields.Size("type_vocab_size", &config.type_vocab_size);
-  fields.Real("layer_norm_eps", /*most=*/1, &config.layer_norm_eps);
-  ReadActivation(&fields, &config.activation);
-  ReadLabels(&fields, &config.num_labels);
-  // What would silently give other logits.
-  fields.OneOf("position_embedding_type", {"absolute"});
-  fields.OneOf("is_decoder", {false});
-  fields.OneOf("is_encoder_decoder", {false});
-  fields.OneOf("add_cross_attention", {false});
-  fields.OneOf("problem_type", {"single_label_classification"});
-  if (config.hidden_size % config.num_heads != 0) {
-    fields.Fail("hidden_size", absl::StrCat(config.hidden_size),
-                absl::StrCat("a multiple of num_attention_heads, which is ",
-                             config.num_heads));
-  }
-  if (const Json* names = fields.Find("architectures")) {
-    config.trained_for = Shown(*names);
-  }
-  KODISTIL_RETURN_IF_ERROR(fields.status());
-  return config;
+  fields.Fail("model_type", model_type, "a Transformer");
+  return fields.status();
 }
 
-namespace {
-
-using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-void AddLinear(const std::string& name, int64_t out, int64_t in,
-               Shapes* shapes) {
-  (*shapes)[name + ".weight"] = {out, in};
-  (*shapes)[name + ".bias"] = {out};
+std::map<std::string, TensorSpec> TensorSpecs(const TransformerConfig& config) {
+  return EntryOf(config.architecture).tensors(config);
 }
 
-void AddNorm(const std::string& name, int64_t size, Shapes* shapes) {
-  (*shapes)[name + ".weight"] = {size};
-  (*shapes)[name + ".bias"] = {size};
-}
-
-}  // namespace
-
-Shapes ExpectedTensors(const TransformerConfig& config) {
-  const std::string base = NameOf(config.architecture);
-  const int64_t hidden = config.hidden_size;
-  Shapes shapes;
-  const std::string tables = base + ".embeddings.";
-  shapes[tables + "word_embeddings.weight"] = {config.vocab_size,
-                                               config.embedding_size};
-  shapes[tables + "position_embeddings.weight"] = {config.max_positions,
-                                                   config.embedding_size};
-  shapes[tables + "token_type_embeddings.weight"] = {config.type_vocab_size,
-                                                     config.embedding_size};
-  AddNorm(tables + "LayerNorm", config.embedding_size, &shapes);
-  if (config.has_projection()) {
-    AddLinear(base + ".embeddings_project", hidden, config.embedding_size,
-              &shapes);
-  }
-  for (int64_t i = 0; i < config.num_layers; ++i) {
-    const std::string layer = absl::StrCat(base, ".encoder.layer.", i, ".");
-    for (const char* part : {"query", "key", "value"}) {
-      AddLinear(layer + "attention.self." + part, hidden, hidden, &shapes);
-    }
-    AddLinear(layer + "attention.output.dense", hidden, hidden, &shapes);
-    AddNorm(layer + "attention.output.LayerNorm", hidden, &shapes);
-    AddLinear(layer + "intermediate.dense", config.intermediate_size, hidden,
-              &shapes);
-    AddLinear(layer + "output.dense", hidden, config.intermediate_size,
-              &shapes);
-    AddNorm(layer + "output.LayerNorm", hidden, &shapes);
-  }
-  if (config.architecture == Architecture::kBert) {
-    AddLinear("bert.pooler.dense", hidden, hidden, &shapes);
-    AddLinear("classifier", config.num_labels, hidden, &shapes);
-  } else {
-    AddLinear("classifier.dense", hidden, hidden, &shapes);
-    AddLinear("classifier.out_proj", config.num_labels, hidden, &shapes);
+std::map<std::string, std::vector<int64_t>> ExpectedTensors(
+    const TransformerConfig& config) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (auto& [name, spec] : TensorSpecs(config)) {
+    shapes.emplace(name, std::move(spec.shape));
   }
   return shapes;
 }
 
 absl::StatusOr<TokenizerConfig> ParseTokenizerConfig(
     absl::string_view json, const std::string& source) {
-  KODISTIL_ASSIGN_OR_RETURN(const Json object, ParseObject(json, source));
+  KODISTIL_ASSIGN_OR_RETURN(const Json object, ParseJsonObject(json, source));
   FieldReader fields(object, source);
   TokenizerConfig config;
   fields.OneOf("tokenizer_class", {"BertTokenizer", "BertTokenizerFast",
@@ -305,7 +207,7 @@ absl::StatusOr<TokenizerConfig> ParseTokenizerConfig(
       value = &(*value)["content"];
     }
     if (value != nullptr && *value != piece) {
-      fields.Fail(name, Shown(*value), piece);
+      fields.Fail(name, ShownJson(*value), piece);
     }
   }
   // Hugging Face writes 1e30 for "no limit".
@@ -313,8 +215,8 @@ absl::StatusOr<TokenizerConfig> ParseTokenizerConfig(
   if (limit == nullptr) limit = fields.Find("max_len");
   if (limit != nullptr) {
     if (!limit->is_number() || !(limit->get<double>() >= 2)) {
-      fields.Fail("model_max_length", Shown(*limit), "a number from 2");
-    } else if (limit->get<double>() <= kLargestSize) {
+      fields.Fail("model_max_length", ShownJson(*limit), "a number from 2");
+    } else if (limit->get<double>() <= kLargestConfigSize) {
       config.max_length = static_cast<int64_t>(limit->get<double>());
     }
   }

@@ -69,9 +69,9 @@ TEST(TransformerConfigTest, ReadsEveryField) {
 
 TEST(TransformerConfigTest, UnknownModelTypeNamesFileFoundAndKnown) {
   const auto named =
-      AllOf(HasSubstr("c.json"), HasSubstr("\"roberta\""), HasSubstr("bert"),
+      AllOf(HasSubstr("c.json"), HasSubstr("\"albert\""), HasSubstr("bert"),
             HasSubstr("electra"), HasSubstr("kodistil_ngram"));
-  const std::string json = R"({"model_type": "roberta"})";
+  const std::string json = R"({"model_type": "albert"})";
   EXPECT_THAT(ReadModelType(json, "c.json"),
               StatusIs(absl::StatusCode::kInvalidArgument, named));
   EXPECT_THAT(ParseTransformerConfig(json, "c.json"),

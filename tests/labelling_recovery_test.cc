@@ -2,50 +2,18 @@
 
 #include <signal.h>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/server.h"
 #include "base/testing.h"
 #include "coordinator/labeller.h"
-#include "coordinator/process.h"
 #include "coordinator/store_access.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
-#include "tests/sweep_harness.h"
+#include "tests/server_process.h"
 
 namespace kodistil {
 namespace {
-
-// A server of the project on a port of its own.
-struct RunningServer {
-  std::unique_ptr<Process> process;
-  std::string address;
-};
-
-RunningServer StartServer(const std::string& folder, const std::string& name,
-                          const std::string& binary,
-                          std::vector<std::string> args) {
-  const std::string port_file = JoinPath(folder, absl::StrCat(name, ".port"));
-  ProcessOptions options;
-  options.name = name;
-  options.binary = TestBinary(binary);
-  options.args = std::move(args);
-  options.args.push_back("--port=0");
-  options.args.push_back(absl::StrCat("--port_file=", port_file));
-  options.log_path = JoinPath(folder, absl::StrCat(name, ".log"));
-  auto process = Process::Start(options);
-  EXPECT_OK(process);
-  RunningServer server;
-  server.process = *std::move(process);
-  int port = 0;
-  EXPECT_TRUE(PollUntil(absl::Minutes(1), [&] {
-    const auto text = ReadFile(port_file);
-    return text.ok() && absl::SimpleAtoi(*text, &port);
-  })) << LogTail(options.log_path, /*lines=*/20);
-  server.address = absl::StrCat("127.0.0.1:", port);
-  return server;
-}
 
 // A sample dataset, an n-gram teacher of it, a store that knows the dataset,
 // and two servers of the teacher.
@@ -58,29 +26,20 @@ class LabellingRecoveryTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(dataset_, ReadDataset(options, nullptr));
     const std::string rows = JoinPath(folder_, "rows.kds");
     ASSERT_OK(WriteFileAtomically(rows, SerializeDataset(dataset_)));
-    TrainTeacher(rows);
-    store_ = StartServer(folder_, "store", "logit_store/logit_store",
-                         {absl::StrCat("--db_path=", folder_, "/db")});
-    for (RunningServer& teacher : teachers_) {
-      teacher =
+    ASSERT_OK_AND_ASSIGN(const std::string model,
+                         TrainNgramTeacher(folder_, rows));
+    ASSERT_OK_AND_ASSIGN(
+        store_, StartServer(folder_, "store", "logit_store/logit_store",
+                            {absl::StrCat("--db_path=", folder_, "/db")}));
+    for (ServerProcess& teacher : teachers_) {
+      ASSERT_OK_AND_ASSIGN(
+          teacher,
           StartServer(folder_, absl::StrCat("teacher", &teacher - teachers_),
                       "teacher_service/teacher_service",
-                      {absl::StrCat("--model=", folder_, "/ngram"),
-                       absl::StrCat("--logit_store=", store_.address)});
+                      {absl::StrCat("--model=", model),
+                       absl::StrCat("--logit_store=", store_.address)}));
     }
     CreateSet();
-  }
-
-  void TrainTeacher(const std::string& rows) {
-    ProcessOptions options;
-    options.name = "train_ngram";
-    options.binary = TestBinary("teacher_service/train_ngram");
-    options.args = {absl::StrCat("--dataset_file=", rows),
-                    absl::StrCat("--output=", folder_, "/ngram")};
-    options.log_path = JoinPath(folder_, "train.log");
-    ASSERT_OK_AND_ASSIGN(const auto process, Process::Start(options));
-    process->Wait();
-    ASSERT_EQ(process->exit_code(), 0) << LogTail(options.log_path, 20);
   }
 
   void CreateSet() {
@@ -108,7 +67,7 @@ class LabellingRecoveryTest : public ::testing::Test {
     options.chunk_rows = 16;
     options.window = 2;
     options.patience = absl::Seconds(20);
-    for (const RunningServer& teacher : teachers_) {
+    for (const ServerProcess& teacher : teachers_) {
       options.teachers.push_back(teacher.address);
     }
     const StoreAccess access(store_.address);
@@ -122,8 +81,8 @@ class LabellingRecoveryTest : public ::testing::Test {
   std::string folder_;
   Dataset dataset_;
   v1::LogitSetId id_;
-  RunningServer store_;
-  RunningServer teachers_[2];
+  ServerProcess store_;
+  ServerProcess teachers_[2];
 };
 
 TEST_F(LabellingRecoveryTest, KilledTeachersRowsAreTakenByTheOther) {
@@ -148,7 +107,7 @@ TEST_F(LabellingRecoveryTest, KilledTeachersRowsAreTakenByTheOther) {
 
 // The control: what the test above relies on does not happen by itself.
 TEST_F(LabellingRecoveryTest, WithoutTeachersTheLabellingEndsUnavailable) {
-  for (RunningServer& teacher : teachers_) {
+  for (ServerProcess& teacher : teachers_) {
     teacher.process->Signal(SIGKILL);
     teacher.process->Wait();
   }

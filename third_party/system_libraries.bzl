@@ -132,6 +132,7 @@ def _system_libraries_impl(ctx):
         build += _find_with_pkg_config(ctx, name, modules, package)
     build += _find_header_library(ctx, "linear", "/usr/include/linear.h", ["linear"], "liblinear-dev")
     build += _find_header_library(ctx, "mecab", "/usr/include/mecab.h", ["mecab"], "libmecab-dev")
+    build += _find_header_library(ctx, "dnnl", "/usr/include/dnnl.hpp", ["dnnl"], "libdnnl-dev")
 
     # Not linked: see docs/adr/0013-tokenizers.md.
     build += _find_header_library(ctx, "sentencepiece_headers", "/usr/include/sentencepiece_processor.h", [], "libsentencepiece-dev")

@@ -1,4 +1,4 @@
-#include "teacher_service/transformer_model.h"
+#include "teacher_service/transformer_network.h"
 
 #include <limits>
 #include <memory>
@@ -10,7 +10,6 @@
 #include "base/files.h"
 #include "base/safetensors.h"
 #include "base/testing.h"
-#include "teacher_service/check.h"
 #include "teacher_service/tiny_transformer.h"
 
 namespace kodistil {
@@ -20,30 +19,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class GoldenTest : public ::testing::TestWithParam<std::string> {};
-
-// Every row in its batch, alone, and beside a longer one.
-TEST_P(GoldenTest, LogitsAreHuggingFaces) {
-  REQUIRE_DATA_OR_SKIP();
-  const std::string dir = JoinPath(GoldenDir(), GetParam());
-  ASSERT_OK_AND_ASSIGN(const std::string json,
-                       ReadFile(JoinPath(dir, "cases.json")));
-  ASSERT_OK_AND_ASSIGN(const std::vector<CheckCase> cases,
-                       ParseCheckCases(json, "cases.json"));
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<TokenNetwork> network,
-                       LoadTransformer(dir, "cpu"));
-  ASSERT_OK_AND_ASSIGN(const CheckReport report,
-                       CheckNetwork(cases, network.get()));
-  EXPECT_EQ(report.cases.size(), 9u);
-  EXPECT_LE(report.largest, 1e-4) << FormatReport(report, 1e-4);
-}
-
-INSTANTIATE_TEST_SUITE_P(Golden, GoldenTest,
-                         ::testing::Values("electra", "electra_noproj",
-                                           "bert"));
-
-// The control of the test above: it sees a type or a mask that is ignored.
-TEST(TransformerModelTest, MaskAndTypesChangeLogits) {
+// The control of the golden tests: it sees a type or a mask that is ignored.
+TEST(TransformerNetworkTest, MaskAndTypesChangeLogits) {
   const std::string dir = NewTestDir();
   ASSERT_OK(TinyTransformer("electra").Write(dir));
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<TokenNetwork> network,
@@ -61,7 +38,7 @@ TEST(TransformerModelTest, MaskAndTypesChangeLogits) {
   EXPECT_GT(std::abs(logits[0] - logits[6]), 1e-3);
 }
 
-TEST(TransformerModelTest, PaddingIdsDoNotMatter) {
+TEST(TransformerNetworkTest, PaddingIdsDoNotMatter) {
   for (const char* type : {"bert", "electra"}) {
     const std::string dir = NewTestDir();
     ASSERT_OK(TinyTransformer(type).Write(dir));
@@ -84,7 +61,7 @@ TEST(TransformerModelTest, PaddingIdsDoNotMatter) {
   }
 }
 
-TEST(TransformerModelTest, InfoTellsSizes) {
+TEST(TransformerNetworkTest, InfoTellsSizes) {
   const std::string dir = NewTestDir();
   const TinyTransformer tiny("bert");
   ASSERT_OK(tiny.Write(dir));
@@ -102,7 +79,7 @@ TEST(TransformerModelTest, InfoTellsSizes) {
   EXPECT_EQ(network->info().max_positions, 24);
 }
 
-TEST(TransformerModelTest, BatchesItCannotTakeAreInvalid) {
+TEST(TransformerNetworkTest, BatchesItCannotTakeAreInvalid) {
   const std::string dir = NewTestDir();
   ASSERT_OK(TinyTransformer("bert").Write(dir));
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<TokenNetwork> network,
@@ -136,7 +113,7 @@ TEST(TransformerModelTest, BatchesItCannotTakeAreInvalid) {
               StatusIs(code, HasSubstr("25 tokens, the model takes 24")));
 }
 
-TEST(TransformerModelTest, NamesMissingSurplusAndMisshapenTensors) {
+TEST(TransformerNetworkTest, NamesMissingSurplusAndMisshapenTensors) {
   const std::string dir = NewTestDir();
   TinyTransformer tiny("electra");
   tiny.shapes.erase("electra.encoder.layer.1.output.dense.bias");
@@ -158,7 +135,7 @@ TEST(TransformerModelTest, NamesMissingSurplusAndMisshapenTensors) {
                 Not(HasSubstr("position_ids")))));
 }
 
-TEST(TransformerModelTest, PositionIdsAreIgnored) {
+TEST(TransformerNetworkTest, PositionIdsAreIgnored) {
   const std::string dir = NewTestDir();
   TinyTransformer tiny("bert");
   tiny.shapes["bert.embeddings.position_ids"] = {1, 24};
@@ -166,7 +143,7 @@ TEST(TransformerModelTest, PositionIdsAreIgnored) {
   EXPECT_OK(LoadTransformer(dir, "cpu"));
 }
 
-TEST(TransformerModelTest, ManyFaultsAreCounted) {
+TEST(TransformerNetworkTest, ManyFaultsAreCounted) {
   const std::string dir = NewTestDir();
   TinyTransformer tiny("bert");
   tiny.shapes = {{"x", {1}}};
@@ -176,7 +153,7 @@ TEST(TransformerModelTest, ManyFaultsAreCounted) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("; and 18 more")));
 }
 
-TEST(TransformerModelTest, TruncatedWeightsAreDataLoss) {
+TEST(TransformerNetworkTest, TruncatedWeightsAreDataLoss) {
   const std::string dir = NewTestDir();
   const TinyTransformer tiny("electra");
   ASSERT_OK(tiny.Write(dir));
@@ -188,7 +165,7 @@ TEST(TransformerModelTest, TruncatedWeightsAreDataLoss) {
                        AllOf(HasSubstr(path), HasSubstr("cut short"))));
 }
 
-TEST(TransformerModelTest, NotANumberAmongWeightsIsDataLoss) {
+TEST(TransformerNetworkTest, NotANumberAmongWeightsIsDataLoss) {
   const std::string dir = NewTestDir();
   const TinyTransformer tiny("electra");
   ASSERT_OK(tiny.Write(dir));
@@ -201,7 +178,7 @@ TEST(TransformerModelTest, NotANumberAmongWeightsIsDataLoss) {
                        HasSubstr("output.dense.weight holds nan")));
 }
 
-TEST(TransformerModelTest, IntegerWeightsAreInvalid) {
+TEST(TransformerNetworkTest, IntegerWeightsAreInvalid) {
   const std::string dir = NewTestDir();
   const TinyTransformer tiny("electra");
   ASSERT_OK(tiny.Write(dir));
@@ -213,7 +190,7 @@ TEST(TransformerModelTest, IntegerWeightsAreInvalid) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"I32\"")));
 }
 
-TEST(TransformerModelTest, MissingFilesAreNotFound) {
+TEST(TransformerNetworkTest, MissingFilesAreNotFound) {
   const std::string dir = NewTestDir();
   EXPECT_THAT(LoadTransformer(dir, "cpu"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("config.json")));
@@ -222,13 +199,9 @@ TEST(TransformerModelTest, MissingFilesAreNotFound) {
   EXPECT_THAT(
       LoadTransformer(dir, "cpu"),
       StatusIs(absl::StatusCode::kNotFound, HasSubstr("model.safetensors")));
-  ASSERT_OK(WriteFileAtomically(JoinPath(dir, "pytorch_model.bin"), "x"));
-  EXPECT_THAT(
-      LoadTransformer(dir, "cpu"),
-      StatusIs(absl::StatusCode::kNotFound, HasSubstr("safe_serialization")));
 }
 
-TEST(TransformerModelTest, DevicesThatAreNotThere) {
+TEST(TransformerNetworkTest, DevicesThatAreNotThere) {
   const std::string dir = NewTestDir();
   ASSERT_OK(TinyTransformer("bert").Write(dir));
   EXPECT_THAT(LoadTransformer(dir, "tpu"),
