@@ -30,9 +30,8 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
 }
 
 // Answers once the ledger calls it, after `log`; `place` is held until then.
-LedgerLog::Done Later(grpc::CallbackServerContext* context,
-                      CallLimit::Place place, LedgerLog::Done log) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+LedgerLog::Done Later(grpc::ServerUnaryReactor* reactor, CallLimit::Place place,
+                      LedgerLog::Done log) {
   auto held = std::make_shared<CallLimit::Place>(std::move(place));
   return [reactor, held = std::move(held),
           log = std::move(log)](const absl::Status& status) {
@@ -214,16 +213,18 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Complete(
   if (!place.ok()) return Answer(context, place.status());
   const absl::Status status = CheckResult(*request);
   if (!status.ok()) return Answer(context, status);
+  // Made anew by each call of DefaultReactor.
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   ledger_.Complete(
       *request, absl::Now(),
-      Later(context, *std::move(place), [request](const absl::Status& status) {
+      Later(reactor, *std::move(place), [request](const absl::Status& status) {
         if (!status.ok()) return;
         VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
                 << request->attempt()
                 << " done: " << request->result().correct() << "/"
                 << request->result().total();
       }));
-  return context->DefaultReactor();
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Fail(
@@ -233,15 +234,16 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Fail(
   if (!place.ok()) return Answer(context, place.status());
   v1::FailRequest kept = *request;
   if (!KeepsCheckpoint(*request)) kept.clear_checkpoint();
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   ledger_.Fail(
       kept, absl::Now(),
-      Later(context, *std::move(place), [request](const absl::Status& status) {
+      Later(reactor, *std::move(place), [request](const absl::Status& status) {
         LOG_IF(WARNING, status.ok())
             << "trial " << request->trial_id().substr(0, 12) << " attempt "
             << request->attempt() << " given back by " << request->worker_id()
             << ": " << request->reason();
       }));
-  return context->DefaultReactor();
+  return reactor;
 }
 
 grpc::Status CoordinatorServiceImpl::SubmitSweep(
