@@ -12,16 +12,16 @@ readonly PACKAGES=(
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
-  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # Presubmit and tests.
-  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps python3
-  shellcheck
+  chromium clang clang-format clang-tidy fonts-nanum libclang-rt-dev
+  mecab-utils procps python3 shellcheck
 )
 
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
   absl_base benchmark gmock grpc grpc++ gtest icu-i18n icu-uc libcrypto
-  libglog libhwy nlohmann_json openblas protobuf rocksdb
+  libglog libhwy nlohmann_json openblas protobuf rocksdb zlib
 )
 
 readonly HEADERS=(
@@ -35,8 +35,8 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin pkg-config
-  protoc python3 shellcheck
+  bazel chromium clang++ clang-format clang-tidy g++ git grpc_cpp_plugin
+  pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {
