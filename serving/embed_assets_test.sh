@@ -58,7 +58,7 @@ embeds && fail "took an empty file"
 rm -rf page && mkdir page && echo "let a;" >page/a.js
 embeds && fail "took a page without index.html"
 
-takes a.js 'e.textContent = `<b>`; setTimeout(go, 1);'
+takes a.js 'e.textContent = text; setTimeout(go, 1);'
 takes b.html '<script src="a.js" defer></script>'
 takes a.svg '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 
