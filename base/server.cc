@@ -16,8 +16,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "base/access_credentials.h"
 #include "base/call_counter.h"
 #include "base/files.h"
+#include "base/status_macros.h"
 
 namespace kodistil {
 namespace {
@@ -43,13 +45,16 @@ absl::Status ServerOptions::Validate() const {
         "drain limit ", absl::FormatDuration(drain), ", grace ",
         absl::FormatDuration(drain_grace), ": expected 0 to 1h of each"));
   }
-  return absl::OkStatus();
+  KODISTIL_RETURN_IF_ERROR(access.Validate());
+  return access.CheckListen(host);
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options, const std::vector<grpc::Service*>& services) {
-  const absl::Status valid = options.Validate();
-  if (!valid.ok()) return valid;
+  KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::shared_ptr<grpc::ServerCredentials> credentials,
+      NewServerCredentials(options.access, options.host));
   // Both are process-wide switches of gRPC that may be set again.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -57,7 +62,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   auto server = std::unique_ptr<Server>(new Server(options));
   grpc::ServerBuilder builder;
   builder.AddListeningPort(absl::StrCat(options.host, ":", options.port),
-                           grpc::InsecureServerCredentials(), &server->port_);
+                           credentials, &server->port_);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   // Without this two servers share a port silently.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -156,7 +161,8 @@ absl::Status WritePortFile(const std::string& path, int port) {
   return WriteFileAtomically(path, absl::StrCat(port, "\n"));
 }
 
-std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> NewChannel(const std::string& address,
+                                          const AccessOptions& access) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -166,8 +172,7 @@ std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
   // Each channel has its own connection: one slow stream holds up no other.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return NewChannelWithAccess(address, access, std::move(arguments));
 }
 
 }  // namespace kodistil

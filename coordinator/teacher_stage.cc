@@ -182,7 +182,8 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
                             ResolveTargets(servers));
   absl::Status status;
   for (const std::string& address : addresses) {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address));
+    const auto stub = v1::TeacherService::NewStub(
+        NewChannel(address, context_.options->access));
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
     status = Annotate(
@@ -232,7 +233,8 @@ absl::Status TeacherStage::Label() {
   manifest.set_dataset_fingerprint(dataset.Fingerprint());
   manifest.set_row_count(dataset.rows.size());
   manifest.set_num_classes(record_.num_classes);
-  const StoreAccess access(store, [this] { KeepAlive(); });
+  const StoreAccess access(store, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_RETURN_IF_ERROR(access.CreateSet(manifest));
   KODISTIL_RETURN_IF_ERROR(LabelMissing(store));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -255,7 +257,7 @@ absl::Status TeacherStage::Label() {
 absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   KODISTIL_ASSIGN_OR_RETURN(const StoreAccess::Registration registration,
-                            StoreAccess(store_address)
+                            StoreAccess(store_address, context_.options->access)
                                 .Register(dataset, SetId(record_, dataset),
                                           context_.options->replace_dataset));
   if (registration.known) {
@@ -277,7 +279,8 @@ absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
 absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   const v1::LogitSetId id = SetId(record_, dataset);
-  const StoreAccess access(store_address, [this] { KeepAlive(); });
+  const StoreAccess access(store_address, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
   const int64_t total = missing.count();
   if (total == 0) {
@@ -288,6 +291,7 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   LabellerOptions options;
   KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
   options.set = id;
+  options.access = context_.options->access;
   ProgressLine line;
   const absl::Time start = absl::Now();
   absl::Status supervised;

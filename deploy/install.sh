@@ -16,6 +16,8 @@ readonly PACKAGES=(
   # Presubmit and tests.
   clang clang-format clang-tidy libclang-rt-dev mecab-utils procps python3
   shellcheck
+  # Certificates (deploy/certs.sh).
+  openssl
 )
 
 # "pkg-config module" -> found in one of the packages above.
@@ -35,8 +37,8 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin pkg-config
-  protoc python3 shellcheck
+  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin openssl
+  pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {

@@ -102,7 +102,9 @@ absl::Status NameMissing(const SnapshotSource& source, uint64_t row_count,
 }
 
 absl::Status Fetch(const std::string& path, const SnapshotSource& source) {
-  LogitStoreClient client(source.address);
+  LogitStoreClientOptions options;
+  options.access = source.access;
+  LogitStoreClient client(source.address, options);
   KODISTIL_ASSIGN_OR_RETURN(const v1::DescribeDatasetResponse dataset,
                             client.DescribeDataset(source.dataset));
   KODISTIL_RETURN_IF_ERROR(

@@ -40,22 +40,25 @@ WordPieceOptions TokenizerOf(const v1::TrialInputs& inputs) {
 // The logits that trials of one dataset need, each set opened once.
 class LogitSnapshots {
  public:
-  LogitSnapshots(const std::string& cache_dir, uint32_t rows, int num_classes)
-      : cache_dir_(cache_dir), rows_(rows), num_classes_(num_classes) {}
+  LogitSnapshots(const TrialRunnerOptions& options, uint32_t rows,
+                 int num_classes)
+      : options_(options), rows_(rows), num_classes_(num_classes) {}
 
   // Null for "ce", which has none.
   absl::StatusOr<const LogitSnapshot*> Of(const v1::LeasedTrial& trial) {
     if (trial.config().loss_option() == "ce") return nullptr;
     SnapshotSource source;
     source.address = trial.inputs().logit_store();
+    source.access = options_.access;
     source.teacher_fingerprint = trial.config().teacher();
     source.dataset = trial.inputs().dataset();
     source.dataset_fingerprint = trial.inputs().dataset_fingerprint();
     std::unique_ptr<LogitSnapshot>& found =
         snapshots_[source.teacher_fingerprint];
     if (found != nullptr) return found.get();
-    KODISTIL_ASSIGN_OR_RETURN(LogitSnapshot snapshot,
-                              LogitSnapshot::OpenOrFetch(cache_dir_, source));
+    KODISTIL_ASSIGN_OR_RETURN(
+        LogitSnapshot snapshot,
+        LogitSnapshot::OpenOrFetch(options_.cache_dir, source));
     if (snapshot.row_count() != rows_ ||
         snapshot.num_classes() != static_cast<uint32_t>(num_classes_)) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -68,7 +71,7 @@ class LogitSnapshots {
   }
 
  private:
-  const std::string cache_dir_;
+  const TrialRunnerOptions& options_;
   const uint32_t rows_;
   const int num_classes_;
   std::map<std::string, std::unique_ptr<LogitSnapshot>> snapshots_;
@@ -204,8 +207,7 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
                             OpenTokens(first, vocab.bytes()));
   LOG_IF(INFO, group.size() > 1)
       << group.size() << " trials are trained together";
-  LogitSnapshots snapshots(options_.cache_dir, data.row_count(),
-                           dataset_.num_classes);
+  LogitSnapshots snapshots(options_, data.row_count(), dataset_.num_classes);
   std::vector<StudentCell> cells;
   Group trained;  // the task of each cell
   for (const size_t task : group) {
