@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/names.h"
 #include "base/status_macros.h"
 #include "coordinator/explain_trial.h"
 
@@ -194,10 +195,7 @@ absl::Status CoordinatorServiceImpl::CheckResult(
                         result.correct(), result.total(), result.parameters()));
   }
   for (const auto& [name, digest] : result.files()) {
-    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
-      return absl::InvalidArgumentError(
-          absl::StrCat("result: '", name, "' is no plain file name"));
-    }
+    KODISTIL_RETURN_IF_ERROR(CheckName("result: file", name));
     if (!artifacts_.Exists(digest)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "result: the file ", name, " (", digest, ") was not uploaded"));
@@ -251,6 +249,11 @@ grpc::Status CoordinatorServiceImpl::SubmitSweep(
     v1::SubmitSweepResponse* response) {
   const auto place = calls_.Enter(context);
   if (!place.ok()) return ToGrpcStatus(place.status());
+  for (const v1::Trial& trial : request->trials()) {
+    // It names folders here and at the workers.
+    const absl::Status named = CheckName("trial id", trial.trial_id());
+    if (!named.ok()) return ToGrpcStatus(named);
+  }
   const auto submitted =
       ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());

@@ -21,6 +21,7 @@
 #include "artifacts/artifact_store.h"
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -411,7 +412,8 @@ absl::Status Sweep::SaveStudents() {
     const std::string folder =
         InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
     for (const auto& [name, digest] : trial.result().files()) {
-      const std::string path = JoinPath(folder, name);
+      KODISTIL_ASSIGN_OR_RETURN(const std::string path,
+                                PathUnder(folder, "student's file", name));
       if (FileExists(path)) continue;
       KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
       KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));

@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/retry.h"
 #include "base/server.h"
@@ -64,9 +65,10 @@ TeacherStage::TeacherStage(Context context, std::string teacher)
     for (const uint32_t index : context_.dataset->IndicesOf(Split::kTrain)) {
       split.UpdateUint64(index);
     }
-    folder_ = JoinPath(
-        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name, "-",
-                               split.FinishHex().substr(0, 8)));
+    folder_ =
+        JoinPath(work_dir, absl::StrCat("teachers/ngram-",
+                                        FileNameFor(context_.dataset->name),
+                                        "-", split.FinishHex().substr(0, 8)));
   } else if (!Remote()) {
     folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
     if (folder_.back() == '/') folder_.pop_back();

@@ -10,10 +10,9 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/names.h"
 #include "base/status_macros.h"
 #include "logit_store/snapshot.h"
 #include "student_trainer/engine_factory.h"
@@ -97,18 +96,6 @@ void GiveMemoryBack() {
 #endif
 }
 
-// The id becomes the name of a folder, which is removed in the end.
-absl::Status CheckTrialId(const std::string& id) {
-  bool valid = !id.empty() && id.size() <= 200;
-  for (const char c : id) {
-    valid = valid && (absl::ascii_isalnum(c) || c == '-' || c == '_');
-  }
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "trial id '", absl::CHexEscape(id.substr(0, 200)),
-      "' cannot name a folder: expected letters, digits, - and _"));
-}
-
 }  // namespace
 
 TrialRunner::TrialRunner(const TrialRunnerOptions& options,
@@ -120,7 +107,7 @@ std::string TrialRunner::CheckpointDir(const std::string& trial_id) const {
 }
 
 absl::Status TrialRunner::DropCheckpoint(const std::string& trial_id) const {
-  KODISTIL_RETURN_IF_ERROR(CheckTrialId(trial_id));
+  KODISTIL_RETURN_IF_ERROR(CheckName("trial id", trial_id));
   return RemoveAll(CheckpointDir(trial_id));
 }
 
@@ -128,7 +115,7 @@ void TrialRunner::Run(const std::vector<TrialTask>& tasks,
                       const TaskDone& done) {
   std::vector<bool> taken(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
-    const absl::Status valid = CheckTrialId(tasks[i].trial.trial_id());
+    const absl::Status valid = CheckName("trial id", tasks[i].trial.trial_id());
     if (valid.ok()) continue;
     taken[i] = true;
     done(i, valid);
