@@ -38,6 +38,11 @@ absl::Status ServerOptions::Validate() const {
     return absl::InvalidArgumentError(
         absl::StrCat("port ", port, ": expected 0 to 65535"));
   }
+  if (max_calls_per_connection < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("max_calls_per_connection ",
+                                                   max_calls_per_connection,
+                                                   ": expected 1 or more"));
+  }
   if (host.empty()) return absl::InvalidArgumentError("the host is empty");
   if (drain < absl::ZeroDuration() || drain_grace < absl::ZeroDuration() ||
       drain > absl::Hours(1) || drain_grace > absl::Hours(1)) {
@@ -64,6 +69,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   builder.AddListeningPort(absl::StrCat(options.host, ":", options.port),
                            credentials, &server->port_);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             options.max_calls_per_connection);
   // Without this two servers share a port silently.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(

@@ -25,6 +25,9 @@ struct ServerOptions {
   int port = 0;
   // Largest message received.
   int max_message_bytes = 16 << 20;
+  // Calls of one connection at a time; a client's further ones wait at the
+  // client until one has ended or their deadline has passed.
+  int max_calls_per_connection = 512;
   // How long calls in flight may go on after SIGTERM.
   absl::Duration drain = absl::Seconds(10);
   // How long calls are still taken after SIGTERM while health says NOT_SERVING:
