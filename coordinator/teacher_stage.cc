@@ -92,6 +92,8 @@ absl::Status TeacherStage::SaveRecord() const {
 
 absl::Status TeacherStage::Prepare() {
   const auto known = LoadTeacherRecord(RecordPath());
+  // One of a newer program is not ours to replace.
+  if (absl::IsFailedPrecondition(known.status())) return known.status();
   if (known.ok()) record_ = *known;
   if (Remote()) {
     const absl::Status described = Describe();
