@@ -46,6 +46,12 @@ absl::StatusOr<std::string> PathUnder(const std::string& root,
   if (!error) folder = fs::weakly_canonical(folder, error);
   fs::path found;
   if (!error) found = fs::weakly_canonical(folder / std::string(name), error);
+  // What a dangling link leads to is not looked for above.
+  std::error_code missing;
+  if (!error && fs::is_symlink(folder / std::string(name), missing) &&
+      !fs::exists(found, missing)) {
+    error = std::make_error_code(std::errc::no_such_file_or_directory);
+  }
   // With the slash: "models_old" is not in "models".
   std::string prefix = folder.string();
   if (!absl::EndsWith(prefix, "/")) prefix += '/';
