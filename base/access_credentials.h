@@ -22,9 +22,9 @@ namespace kodistil {
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> NewServerCredentials(
     const AccessOptions& access, const std::string& host);
 
-// A channel to [NAME@]host:port; see NewChannel. A token is sent over TLS or to a loopback address,
-// never elsewhere. Cannot fail: files that are not what CheckFiles wants make
-// its calls UNAVAILABLE.
+// A channel to [NAME@]host:port; see NewChannel. A token is sent over TLS or to
+// a loopback address, never elsewhere. Cannot fail: files that are not what
+// CheckFiles wants make its calls UNAVAILABLE.
 std::shared_ptr<grpc::Channel> NewChannelWithAccess(
     const std::string& address, const AccessOptions& access,
     grpc::ChannelArguments arguments);

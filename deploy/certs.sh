@@ -70,7 +70,8 @@ alternative_names() {
 }
 
 new_key() {
-  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" 2>/dev/null
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+    -out "$1" 2>/dev/null
 }
 
 make_authority() {
