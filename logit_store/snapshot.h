@@ -19,7 +19,7 @@ struct SnapshotSource {
   std::string teacher_fingerprint;
   std::string dataset;              // name in the store
   std::string dataset_fingerprint;  // what the caller's dataset has
-  AccessOptions access;             // of the connection; not part of the digest
+  AccessOptions access = {};        // of the connection; not part of the digest
 };
 
 // Movable; thread-safe to read.
