@@ -98,6 +98,7 @@ TEST_F(CoordinatorServiceTest, UnregisteredWorkerIsNotFound) {
 }
 
 TEST_F(CoordinatorServiceTest, NamesThatLeaveTheirFolderAreInvalid) {
+  service_->StartLeasing();
   Register();
   const v1::LeaseTrialResponse lease = Lease();
   ASSERT_OK_AND_ASSIGN(const std::string digest, artifacts_->Put("x"));
