@@ -176,7 +176,7 @@ TEST_P(MetricsParserTest, RefusesWhatAScraperMightTripOver) {
 INSTANTIATE_TEST_SUITE_P(
     All, MetricsParserTest,
     ::testing::Values(
-        "", HEAD_A "a 1", "a 1\n", "# TYPE a gauge\na 1\n", "# HELP a A\na 1\n",
+        HEAD_A "a 1", "a 1\n", "# TYPE a gauge\na 1\n", "# HELP a A\na 1\n",
         HEAD_A, HEAD_A "a 1\n" HEAD_A "a{x=\"1\"} 1\n", HEAD_A "a 1\na 2\n",
         HEAD_A "a 1\n\n", HEAD_A "b 1\n", HEAD_A "a 1\r\n", HEAD_A "a  1\n",
         HEAD_A "a 1 \n", HEAD_A "a inf\n", HEAD_A "a 1x\n",

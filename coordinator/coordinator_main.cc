@@ -6,6 +6,7 @@
 #include "absl/flags/flag.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
+#include "base/metrics_flags.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/explain.h"
@@ -61,6 +62,7 @@ ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 
 namespace {
@@ -92,6 +94,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.lease = absl::GetFlag(FLAGS_lease);
   options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
   DrainFromFlags(&options.drain_grace, &options.drain_limit);
+  options.metrics = MetricsFromFlags();
   return options;
 }
 
