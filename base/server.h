@@ -37,8 +37,8 @@ struct ServerOptions {
 class Server {
  public:
   // Starts serving `services`, which must outlive the server, with health
-  // checking, reflection and the metrics of base/rpc_metrics.h. UNAVAILABLE
-  // "port 50051 is in use" when it cannot listen.
+  // checking and reflection. UNAVAILABLE "port 50051 is in use" when it cannot
+  // listen.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options,
       const std::vector<grpc::Service*>& services);
