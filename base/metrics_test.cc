@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/metrics_testing.h"
 #include "base/testing.h"
@@ -154,6 +155,24 @@ TEST(MetricsTest, CallbacksAreAskedAndAddedUpUntilTheyEnd) {
     return std::vector<MetricSample>{{{}, 7}};
   });
   EXPECT_THAT(registry.Text(), HasSubstr("# TYPE b_total counter\nb_total 7"));
+}
+
+// Whoever holds a lock that a callback takes may make a metric meanwhile. (The
+// order of locks is what Abseil's deadlock detection ends a process for.)
+TEST(MetricsTest, CallbacksTakeLocksUnderWhichMetricsAreMade) {
+  MetricRegistry registry;
+  absl::Mutex mutex;
+  const auto registration = registry.AddCallback({"a", "A"}, [&mutex] {
+    absl::MutexLock lock(&mutex);
+    return std::vector<MetricSample>{{{}, 1}};
+  });
+  {
+    absl::MutexLock lock(&mutex);
+    registry.Counters({"b_total", "B"}).With().Increment();
+  }
+  EXPECT_THAT(registry.Text(), HasSubstr("\na 1\n"));
+  absl::MutexLock lock(&mutex);
+  registry.Counters({"c_total", "C"}).With().Increment();
 }
 
 TEST(MetricsTest, EqualSpecsAreOneFamily) {

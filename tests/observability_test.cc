@@ -195,8 +195,8 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
   EXPECT_EQ(
       store.Value("kodistil_logit_store_bytes_total{direction=\"written\"}"),
       kRows * 2 * 4);
-  EXPECT_EQ(store.Value("kodistil_logit_store_scanned_rows_total"), kRows)
-      << "the one snapshot of the worker";
+  EXPECT_EQ(store.Value("kodistil_logit_store_scanned_rows_total"), 2 * kRows)
+      << "the coordinator's look at the teacher, the worker's snapshot";
   EXPECT_EQ(store.Value("kodistil_logit_store_read_only"), 0);
   EXPECT_GE(store.Value("kodistil_rocksdb_estimate_num_keys"), kRows);
   EXPECT_EQ(store.Sum("grpc_server_handled_total",
@@ -213,7 +213,7 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
   EXPECT_EQ(
       teacher.Value("kodistil_teacher_queue_seconds_count{lane=\"bulk\"}"),
       kRows);
-  EXPECT_GT(teacher.Value("kodistil_teacher_tokens_total"), kRows);
+  EXPECT_GE(teacher.Value("kodistil_teacher_tokens_total"), kRows);
   EXPECT_EQ(teacher.Value("kodistil_teacher_pending_requests"), 0);
   EXPECT_EQ(teacher.Value("kodistil_teacher_pending_tokens"), 0);
   EXPECT_EQ(teacher.Sum("kodistil_teacher_failed_rows_total"), 0);
