@@ -7,7 +7,6 @@
 #include "base/command_line.h"
 #include "base/drain_flags.h"
 #include "base/metrics_flags.h"
-#include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
@@ -16,7 +15,6 @@
 #include "corpus/dataset_flags.h"
 
 using kodistil::SweepOptions;
-
 ABSL_FLAG(bool, sweep, false, "Run the sweep: label, train, print the table");
 ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
@@ -97,7 +95,6 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.metrics = MetricsFromFlags();
   return options;
 }
-
 }  // namespace
 
 int main(int argc, char** argv) {

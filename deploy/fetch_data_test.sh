@@ -44,7 +44,9 @@ expect_same() { cmp -s "$1" "$2" || fail "$1 is not $2"; }
 expect_absent() { [[ ! -e $1 ]] || fail "$1 is there"; }
 requests() { grep -c "^/$1 " "$TEST_TMPDIR/log"; }
 
-for path in "$train" "$test" "$shopping" "$steam"; do publish "$path" 20000; done
+for path in "$train" "$test" "$shopping" "$steam"; do
+  publish "$path" 20000
+done
 python3 "$server" "$root" "$TEST_TMPDIR/port" "$TEST_TMPDIR/log" &
 server_pid=$!
 trap 'kill "$server_pid"' EXIT

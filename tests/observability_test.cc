@@ -165,6 +165,12 @@ class ObservabilityTest : public ::testing::Test {
     })) << LogTail(options.log_path, 20);
   }
 
+  // Each against what happened.
+  void CheckStore();
+  void CheckTeacher();
+  void CheckTrainer();
+  void CheckCoordinator();
+
   std::string LogOf(const std::string& name) const {
     const auto text = ReadFile(JoinPath(folder_, name + ".log"));
     return text.ok() ? *text : "";
@@ -183,10 +189,7 @@ class ObservabilityTest : public ::testing::Test {
   std::unique_ptr<Process> trainer_;
 };
 
-TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
-  HoldACell();
-  TrainTheOtherCell();
-
+void ObservabilityTest::CheckStore() {
   const ParsedMetrics store = Scrape("store");
   EXPECT_EQ(store.Value("kodistil_logit_store_put_rows_total"), kRows);
   EXPECT_GE(store.Value("kodistil_logit_store_puts_total{result=\"ok\"}"), 1);
@@ -204,7 +207,9 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
             1);
   EXPECT_EQ(store.Sum("grpc_server_started_total", "grpc_method=\"Put\""),
             store.Sum("kodistil_logit_store_puts_total"));
+}
 
+void ObservabilityTest::CheckTeacher() {
   const ParsedMetrics teacher = Scrape("teacher");
   EXPECT_EQ(teacher.Value("kodistil_teacher_labelled_rows_total"), kRows);
   EXPECT_EQ(teacher.Value("kodistil_teacher_batch_size_sum"), kRows);
@@ -217,7 +222,9 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
   EXPECT_EQ(teacher.Value("kodistil_teacher_pending_requests"), 0);
   EXPECT_EQ(teacher.Value("kodistil_teacher_pending_tokens"), 0);
   EXPECT_EQ(teacher.Sum("kodistil_teacher_failed_rows_total"), 0);
+}
 
+void ObservabilityTest::CheckTrainer() {
   const ParsedMetrics trainer = Scrape("trainer");
   const int64_t train_rows = dataset_.IndicesOf(Split::kTrain).size();
   EXPECT_EQ(trainer.Value("kodistil_trainer_rows_total"), kEpochs * train_rows);
@@ -227,7 +234,9 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
   EXPECT_EQ(trainer.Sum("kodistil_trainer_trials_total"), 1);
   EXPECT_EQ(trainer.Value("kodistil_trainer_running_trials"), 0);
   EXPECT_GT(trainer.Value("kodistil_trainer_loss"), 0);
+}
 
+void ObservabilityTest::CheckCoordinator() {
   const ParsedMetrics coordinator = Scrape("coordinator");
   EXPECT_EQ(coordinator.Value("kodistil_sweep_trials{state=\"running\"}"), 1);
   EXPECT_EQ(coordinator.Value("kodistil_sweep_trials{state=\"done\"}"), 1);
@@ -240,6 +249,15 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
   EXPECT_EQ(coordinator.Sum("grpc_server_handled_total",
                             "grpc_method=\"Complete\",grpc_code=\"OK\""),
             1);
+}
+
+TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
+  HoldACell();
+  TrainTheOtherCell();
+  CheckStore();
+  CheckTeacher();
+  CheckTrainer();
+  CheckCoordinator();
   for (const char* name : {"store", "teacher", "trainer", "coordinator"}) {
     const ParsedMetrics parsed = Scrape(name);
     EXPECT_GT(parsed.Value("process_resident_memory_bytes"), 1 << 20) << name;
