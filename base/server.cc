@@ -19,6 +19,8 @@
 #include "base/access_credentials.h"
 #include "base/call_counter.h"
 #include "base/files.h"
+#include "base/metrics.h"
+#include "base/rpc_metrics.h"
 #include "base/status_macros.h"
 
 namespace kodistil {
@@ -81,6 +83,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
       interceptors;
   interceptors.push_back(CallCounter::NewInterceptors(server->calls_));
+  interceptors.push_back(NewRpcMetrics(&MetricRegistry::Process()));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {

@@ -11,6 +11,7 @@
 #include "base/format_version.h"
 #include "base/status_macros.h"
 #include "coordinator/packing.h"
+#include "coordinator/sweep_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -430,6 +431,7 @@ absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
     for (Entry* const entry : running) {
       if (entry->lease_end > now) continue;
       workers.push_back(entry->trial->worker_id());
+      SweepMetrics::Process().leases_expired.Increment();
       HowItEnded how;
       how.end.outcome = TrialAttempt::OUTCOME_LOST;
       how.end.time = now;

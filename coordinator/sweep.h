@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/access.h"
+#include "base/metrics_endpoint.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/sweep.pb.h"
@@ -66,6 +67,8 @@ struct SweepOptions {
   // Of all connections, those of the local processes included. Workers and
   // teachers elsewhere need certificates of the same authority.
   AccessOptions access;
+  // Where the coordinator shows its metrics.
+  MetricsEndpointOptions metrics;
   // Stops after labelling: no trials.
   bool label_only = false;
 

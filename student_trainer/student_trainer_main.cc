@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "base/access_flags.h"
 #include "base/command_line.h"
+#include "base/metrics_flags.h"
 #include "base/server.h"
 #include "student_trainer/device.h"
 #include "student_trainer/worker.h"
@@ -39,6 +40,8 @@ ABSL_FLAG(absl::Duration, coordinator_timeout,
 ABSL_FLAG(absl::Duration, idle_exit, kodistil::WorkerOptions().idle_exit,
           "Exit when there was nothing to do for so long, such as 10m.");
 KODISTIL_DEFINE_CLIENT_ACCESS_FLAGS();
+
+KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -74,13 +77,18 @@ int Main(int argc, char** argv) {
   const WorkerOptions options = OptionsFromFlags();
   const std::string warning = SlowBlasWarning();
   if (!warning.empty()) LOG(WARNING) << warning;
+  auto metrics = MetricsEndpoint::Start(MetricsFromFlags());
+  if (!metrics.ok()) return ExitCodeOf(metrics.status());
   // Never deleted: the thread may outlive main's end.
   auto* stop = new absl::Notification;
-  std::thread([stop] {
+  auto* endpoint = metrics->release();
+  std::thread([stop, endpoint] {
     WaitForStopSignal();
+    endpoint->BeginDrain();
     LOG(INFO) << "stopping after the current step; again to stop at once";
     stop->Notify();
   }).detach();
+  endpoint->SetReady(absl::OkStatus());
   const absl::StatusOr<WorkerEnd> end = RunWorker(options, *stop);
   if (!end.ok()) return ExitCodeOf(end.status());
   return *end == WorkerEnd::kStopped ? kExitRetry : kExitOk;

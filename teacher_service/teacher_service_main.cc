@@ -11,6 +11,7 @@
 #include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
+#include "base/metrics_flags.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -41,6 +42,7 @@ ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
           "of --describe: table or json");
 KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_ACCESS_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -71,6 +73,8 @@ absl::Status Main() {
   // Before the model is loaded, which may take minutes.
   KODISTIL_RETURN_IF_ERROR(server_options.Validate());
   KODISTIL_RETURN_IF_ERROR(server_options.access.CheckFiles());
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsEndpoint> metrics,
+                            MetricsEndpoint::Start(MetricsFromFlags()));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(TeacherModelOptionsFromFlags()));
   const TeacherInfo& info = model->info();
@@ -90,7 +94,9 @@ absl::Status Main() {
   LOG(INFO) << "serving " << info.name << " (" << info.model_type << ", "
             << info.num_classes << " classes, " << WithCommas(info.parameters)
             << " parameters, " << info.device << ") on " << server->address();
+  metrics->SetReady(absl::OkStatus());
   WaitForStopSignal();
+  metrics->BeginDrain();
   server->BeginDrain();
   service->Drain();
   server->Shutdown();
@@ -104,13 +110,11 @@ int main(int argc, char** argv) {
   kodistil::ParseCommandLine(
       argc, argv,
       {"bazel run //teacher_service --",
-       "Serves a teacher model: texts in, logits out; with --logit_store it "
-       "also labels datasets into a store.",
+       "Serves a teacher: texts in, logits out, or into a logit store.",
        {"bazel run //teacher_service -- --model=work/teacher "
         "--logit_store=localhost:50052",
         "bazel run //teacher_service -- --model=work/teacher --describe",
-        "bazel run //teacher_service -- --model=work/electra --device=cuda:0 "
-        "--port=0 --port_file=work/teacher.port"}});
+        "bazel run //teacher_service -- --model=electra --device=cuda:0"}});
   if (!absl::GetFlag(FLAGS_describe)) kodistil::BlockStopSignals();
   return kodistil::ExitCodeOf(kodistil::Main());
 }
