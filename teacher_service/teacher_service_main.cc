@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
+#include "base/metrics_flags.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -39,6 +40,7 @@ ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
 ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
           "of --describe: table or json");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -65,6 +67,8 @@ absl::Status Main() {
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
   DrainFromFlags(&server_options.drain_grace, &server_options.drain);
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsEndpoint> metrics,
+                            MetricsEndpoint::Start(MetricsFromFlags()));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(TeacherModelOptionsFromFlags()));
   const TeacherInfo& info = model->info();
@@ -82,7 +86,9 @@ absl::Status Main() {
   LOG(INFO) << "serving " << info.name << " (" << info.model_type << ", "
             << info.num_classes << " classes, " << WithCommas(info.parameters)
             << " parameters, " << info.device << ") on " << server->address();
+  metrics->SetReady(absl::OkStatus());
   WaitForStopSignal();
+  metrics->BeginDrain();
   server->BeginDrain();
   service->Drain();
   server->Shutdown();
