@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -21,12 +20,15 @@
 #include "artifacts/artifact_store.h"
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
+#include "base/log.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator_service.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
+#include "coordinator/ledger_metrics.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
 #include "coordinator/sweep_progress.h"
@@ -39,10 +41,6 @@ namespace {
 using v1::StudentConfig;
 using v1::Trial;
 using v1::TrialInputs;
-
-void Say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
-}
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -115,6 +113,7 @@ class Sweep {
   std::string host_;
   int port_ = 0;
   std::string advertised_;
+  std::unique_ptr<MetricsEndpoint> metrics_;
   FileLock lock_;
   std::unique_ptr<ArtifactStore> artifacts_;
   // Null when all workers are local: they share a folder.
@@ -128,12 +127,14 @@ class Sweep {
   std::vector<std::unique_ptr<TeacherStage>> teachers_;
   std::vector<Trial> trials_;
   std::string store_address_;
+  MetricRegistry::Registration trial_counts_;
   int trained_ = 0;
   absl::Status status_;
 };
 
 absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
   KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
   std::tie(host_, port_) = listen;
@@ -144,7 +145,12 @@ absl::Status Sweep::Open() {
         " needs --advertise, the name by which workers elsewhere reach this "
         "machine"));
   }
+  if (options_.access.local_name.empty() && !IsLoopback(advertised_)) {
+    // What the certificate of this machine was issued for.
+    options_.access.local_name = advertised_;
+  }
   if (!options_.listen.empty()) KODISTIL_RETURN_IF_ERROR(TryListen());
+  KODISTIL_ASSIGN_OR_RETURN(metrics_, MetricsEndpoint::Start(options_.metrics));
   if (options_.workers < 0) options_.workers = Cores();
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
   options_.work_dir = std::filesystem::canonical(options_.work_dir).string();
@@ -174,11 +180,13 @@ absl::Status Sweep::Open() {
   cluster.threads = options_.threads;
   cluster.pack = options_.pack;
   cluster.device = options_.device;
+  cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;
   ledger.lease = options_.lease;
   KODISTIL_ASSIGN_OR_RETURN(
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
+  trial_counts_ = AddLedgerMetrics(ledger_.get(), &MetricRegistry::Process());
   return absl::OkStatus();
 }
 
@@ -186,6 +194,7 @@ absl::Status Sweep::TryListen() const {
   ServerOptions options;
   options.host = host_;
   options.port = port_;
+  options.access = options_.access;
   return Server::Start(options, {}).status();
 }
 
@@ -195,17 +204,17 @@ absl::Status Sweep::LoadDataset() {
   dataset_fingerprint_ = dataset_.Fingerprint();
   KODISTIL_ASSIGN_OR_RETURN(dataset_digest_,
                             artifacts_->Put(SerializeDataset(dataset_)));
-  Say(absl::StrCat(
+  SayLine(absl::StrCat(
       "dataset: ", dataset_.name, ", ", WithCommas(dataset_.rows.size()),
       " rows (train ", WithCommas(dataset_.IndicesOf(Split::kTrain).size()),
       ", valid ", WithCommas(dataset_.IndicesOf(Split::kValid).size()),
       ", test ", WithCommas(dataset_.IndicesOf(Split::kTest).size()),
       "), fingerprint ", dataset_fingerprint_.substr(0, 12)));
   if (report.skipped > 0) {
-    Say(absl::StrCat("dataset: ", WithCommas(report.skipped),
-                     " bad rows were skipped:"));
+    SayLine(absl::StrCat("dataset: ", WithCommas(report.skipped),
+                         " bad rows were skipped:"));
     for (const SkippedRow& row : report.first_skipped) {
-      Say(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
+      SayLine(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
     }
   }
   if (options_.label_only) return absl::OkStatus();
@@ -284,9 +293,9 @@ absl::Status Sweep::MakeTrials() {
   const std::string text = SpecText(spec_);
   KODISTIL_RETURN_IF_ERROR(
       WriteFileAtomically(InWork("sweep.textproto"), text));
-  Say(absl::StrCat("sweep: ", trials_.size(), " cells (",
-                   InWork("sweep.textproto"), "):"));
-  std::fprintf(stderr, "%s", text.c_str());
+  SayLine(absl::StrCat("sweep: ", trials_.size(), " cells (",
+                       InWork("sweep.textproto"), "):"));
+  SayLine(text);
   return absl::OkStatus();
 }
 
@@ -335,7 +344,7 @@ absl::Status Sweep::SubmitTrials() {
     loss.count = false;
     KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(worker, loss));
   }
-  Say(absl::StrCat(
+  SayLine(absl::StrCat(
       "sweep: ", submitted.done, " of ", trials_.size(), " cells are done, ",
       trials_.size() - submitted.done, " to train",
       submitted.retried == 0
@@ -358,6 +367,7 @@ absl::Status Sweep::TrainStudents() {
   ServerOptions server_options;
   server_options.host = host_;
   server_options.port = port_;
+  server_options.access = options_.access;
   server_options.drain = options_.drain_limit;
   server_options.drain_grace = options_.drain_grace;
   KODISTIL_ASSIGN_OR_RETURN(
@@ -367,8 +377,9 @@ absl::Status Sweep::TrainStudents() {
       WritePortFile(InWork("run/coordinator.port"), server->port()));
   ledger_->RenewLeases(absl::Now());
   service.StartLeasing();
+  metrics_->SetReady(absl::OkStatus());
   if (!options_.listen.empty()) {
-    Say(
+    SayLine(
         absl::StrCat("sweep: workers elsewhere join with `bazel run "
                      "//student_trainer -- --coordinator=",
                      advertised_, ":", server->port(), "`"));
@@ -385,6 +396,7 @@ absl::Status Sweep::TrainStudents() {
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
+  metrics_->BeginDrain();
   if (stopped_()) server->BeginDrain();
   service.StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
@@ -403,7 +415,8 @@ absl::Status Sweep::SaveStudents() {
     const std::string folder =
         InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
     for (const auto& [name, digest] : trial.result().files()) {
-      const std::string path = JoinPath(folder, name);
+      KODISTIL_ASSIGN_OR_RETURN(const std::string path,
+                                PathUnder(folder, "student's file", name));
       if (FileExists(path)) continue;
       KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
       KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));

@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -14,6 +13,8 @@
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
+#include "base/log.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/retry.h"
 #include "base/server.h"
@@ -32,10 +33,6 @@ v1::LogitSetId SetId(const TeacherRecord& record, const Dataset& dataset) {
   id.set_teacher_fingerprint(record.fingerprint);
   id.set_dataset(dataset.name);
   return id;
-}
-
-void Say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 // Whether there is something that a teacher server may load.
@@ -64,9 +61,10 @@ TeacherStage::TeacherStage(Context context, std::string teacher)
     for (const uint32_t index : context_.dataset->IndicesOf(Split::kTrain)) {
       split.UpdateUint64(index);
     }
-    folder_ = JoinPath(
-        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name, "-",
-                               split.FinishHex().substr(0, 8)));
+    folder_ =
+        JoinPath(work_dir, absl::StrCat("teachers/ngram-",
+                                        FileNameFor(context_.dataset->name),
+                                        "-", split.FinishHex().substr(0, 8)));
   } else if (!Remote()) {
     folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
     if (folder_.back() == '/') folder_.pop_back();
@@ -90,6 +88,8 @@ absl::Status TeacherStage::SaveRecord() const {
 
 absl::Status TeacherStage::Prepare() {
   const auto known = LoadTeacherRecord(RecordPath());
+  // One of a newer program is not ours to replace.
+  if (absl::IsFailedPrecondition(known.status())) return known.status();
   if (known.ok()) record_ = *known;
   if (Remote()) {
     const absl::Status described = Describe();
@@ -126,7 +126,8 @@ absl::Status TeacherStage::Prepare() {
 }
 
 absl::Status TeacherStage::TrainEmbedded() {
-  Say(absl::StrCat("teacher: training the n-gram teacher on the training split",
+  SayLine(
+      absl::StrCat("teacher: training the n-gram teacher on the training split",
                    " of ", context_.dataset->name, " ..."));
   const absl::Time start = absl::Now();
   KODISTIL_RETURN_IF_ERROR(context_.cluster->Run(
@@ -136,7 +137,7 @@ absl::Status TeacherStage::TrainEmbedded() {
        absl::StrCat("--output=", folder_)},
       context_.stopped));
   record_.train_seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  Say(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
+  SayLine(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
   return SaveRecord();
 }
 
@@ -182,7 +183,8 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
                             ResolveTargets(servers));
   absl::Status status;
   for (const std::string& address : addresses) {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address));
+    const auto stub = v1::TeacherService::NewStub(
+        NewChannel(address, context_.options->access));
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
     status = Annotate(
@@ -232,7 +234,8 @@ absl::Status TeacherStage::Label() {
   manifest.set_dataset_fingerprint(dataset.Fingerprint());
   manifest.set_row_count(dataset.rows.size());
   manifest.set_num_classes(record_.num_classes);
-  const StoreAccess access(store, [this] { KeepAlive(); });
+  const StoreAccess access(store, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_RETURN_IF_ERROR(access.CreateSet(manifest));
   KODISTIL_RETURN_IF_ERROR(LabelMissing(store));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -245,9 +248,9 @@ absl::Status TeacherStage::Label() {
   record_.rows_labelled = dataset.rows.size();
   KODISTIL_RETURN_IF_ERROR(SaveRecord());
   if (count.total > 0) {
-    Say(absl::StrFormat("teacher: %s has %d of %d test rows right (%.2f %%)",
-                        record_.name, count.correct, count.total,
-                        100.0 * count.correct / count.total));
+    SayLine(absl::StrFormat(
+        "teacher: %s has %d of %d test rows right (%.2f %%)", record_.name,
+        count.correct, count.total, 100.0 * count.correct / count.total));
   }
   return absl::OkStatus();
 }
@@ -255,21 +258,22 @@ absl::Status TeacherStage::Label() {
 absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   KODISTIL_ASSIGN_OR_RETURN(const StoreAccess::Registration registration,
-                            StoreAccess(store_address)
+                            StoreAccess(store_address, context_.options->access)
                                 .Register(dataset, SetId(record_, dataset),
                                           context_.options->replace_dataset));
   if (registration.known) {
-    Say(absl::StrCat("dataset: ", dataset.name,
-                     " is not what the store holds under this name; ",
-                     WithCommas(registration.changed_count), " of ",
-                     WithCommas(dataset.rows.size()), " texts changed",
-                     registration.changed_count == 0
-                         ? ""
-                         : absl::StrCat(" (rows ",
-                                        FirstOf(registration.changed,
-                                                registration.changed_count),
-                                        "); those alone are labelled again"),
-                     ". Trials of the earlier dataset are not used."));
+    SayLine(absl::StrCat(
+        "dataset: ", dataset.name,
+        " is not what the store holds under this name; ",
+        WithCommas(registration.changed_count), " of ",
+        WithCommas(dataset.rows.size()), " texts changed",
+        registration.changed_count == 0
+            ? ""
+            : absl::StrCat(
+                  " (rows ",
+                  FirstOf(registration.changed, registration.changed_count),
+                  "); those alone are labelled again"),
+        ". Trials of the earlier dataset are not used."));
   }
   return absl::OkStatus();
 }
@@ -277,17 +281,19 @@ absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
 absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   const v1::LogitSetId id = SetId(record_, dataset);
-  const StoreAccess access(store_address, [this] { KeepAlive(); });
+  const StoreAccess access(store_address, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
   const int64_t total = missing.count();
   if (total == 0) {
-    Say(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
-                     " rows are in the store"));
+    SayLine(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
+                         " rows are in the store"));
     return absl::OkStatus();
   }
   LabellerOptions options;
   KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
   options.set = id;
+  options.access = context_.options->access;
   ProgressLine line;
   const absl::Time start = absl::Now();
   absl::Status supervised;

@@ -15,8 +15,10 @@ readonly PACKAGES=(
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # Presubmit and tests.
-  chromium clang clang-format clang-tidy fonts-nanum libclang-rt-dev
-  mecab-utils procps python3 shellcheck
+  ca-certificates chromium clang clang-format clang-tidy curl fonts-nanum
+  libclang-rt-dev mecab-utils procps python3 shellcheck
+  # Certificates (deploy/certs.sh).
+  openssl
 )
 
 # "pkg-config module" -> found in one of the packages above.
@@ -37,8 +39,8 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel chromium clang++ clang-format clang-tidy g++ git grpc_cpp_plugin
-  pkg-config protoc python3 shellcheck
+  bazel chromium clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin
+  openssl pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {
