@@ -32,7 +32,7 @@ ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
 ABSL_FLAG(std::string, mecab_dicdir, SweepOptions().mecab_dicdir,
           "MeCab dictionary of teachers with a vocabulary of morphemes");
 ABSL_FLAG(std::vector<std::string>, teachers, SweepOptions().teachers,
-          "host:port of teacher servers that run elsewhere");
+          "Teacher servers elsewhere: host:port, or registered: those that come");
 ABSL_FLAG(std::string, logit_store, SweepOptions().logit_store,
           "host:port of a logit store that runs elsewhere");
 ABSL_FLAG(std::string, listen, SweepOptions().listen,

@@ -17,14 +17,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "artifacts/artifact_service.h"
 #include "artifacts/artifact_store.h"
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
-#include "coordinator/coordinator_service.h"
+#include "coordinator/coordinator_server.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
 #include "coordinator/local_cluster.h"
@@ -69,10 +68,16 @@ class Sweep {
   Sweep(const SweepOptions& options, std::function<bool()> stopped)
       : options_(options), stopped_(std::move(stopped)) {}
 
+  ~Sweep() {
+    // Told to stop before there was a cell to train.
+    if (server_ != nullptr && stopped_()) server_->BeginDrain();
+    if (cluster_ != nullptr) cluster_->StopAll();
+  }
+
   absl::StatusOr<SweepOutcome> Run() {
-    for (const auto step :
-         {&Sweep::Open, &Sweep::LoadDataset, &Sweep::LoadVocabularies,
-          &Sweep::PrepareTeachers, &Sweep::MakeTrials, &Sweep::LabelRows}) {
+    for (const auto step : {&Sweep::Open, &Sweep::Serve, &Sweep::LoadDataset,
+                            &Sweep::LoadVocabularies, &Sweep::PrepareTeachers,
+                            &Sweep::MakeTrials, &Sweep::LabelRows}) {
       KODISTIL_RETURN_IF_ERROR((this->*step)());
       if (stopped_()) return absl::CancelledError("the sweep was stopped");
     }
@@ -93,8 +98,7 @@ class Sweep {
   }
 
   absl::Status Open();
-  // UNAVAILABLE when the port is taken: better said before the labelling.
-  absl::Status TryListen() const;
+  absl::Status Serve();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
   absl::Status PrepareTeachers();
@@ -121,6 +125,7 @@ class Sweep {
   std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<CoordinatorServer> server_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
@@ -144,7 +149,6 @@ absl::Status Sweep::Open() {
         " needs --advertise, the name by which workers elsewhere reach this "
         "machine"));
   }
-  if (!options_.listen.empty()) KODISTIL_RETURN_IF_ERROR(TryListen());
   if (options_.workers < 0) options_.workers = Cores();
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
   options_.work_dir = std::filesystem::canonical(options_.work_dir).string();
@@ -182,11 +186,21 @@ absl::Status Sweep::Open() {
   return absl::OkStatus();
 }
 
-absl::Status Sweep::TryListen() const {
-  ServerOptions options;
-  options.host = host_;
-  options.port = port_;
-  return Server::Start(options, {}).status();
+absl::Status Sweep::Serve() {
+  CoordinatorServiceOptions service;
+  service.lease = options_.lease;
+  service.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
+  service.pack = options_.pack;
+  service.expected_workers = options_.workers;
+  ServerOptions server;
+  server.host = host_;
+  server.port = port_;
+  server.drain = options_.drain_limit;
+  server.drain_grace = options_.drain_grace;
+  KODISTIL_ASSIGN_OR_RETURN(
+      server_, CoordinatorServer::Start(server, service, ledger_.get(),
+                                        artifacts_.get(), checkpoints_.get()));
+  return WritePortFile(InWork("run/coordinator.port"), server_->port());
 }
 
 absl::Status Sweep::LoadDataset() {
@@ -246,12 +260,19 @@ absl::Status Sweep::PrepareTeachers() {
   context.cluster = cluster_.get();
   context.stopped = stopped_;
   context.store = [this] { return StoreAddress(); };
+  context.registry = &server_->teachers();
+  context.address = absl::StrCat(advertised_, ":", server_->port());
   std::vector<std::string> names = options_.teacher_path;
   if (!options_.teachers.empty()) names = {""};
   for (const std::string& name : names) {
     teachers_.push_back(std::make_unique<TeacherStage>(context, name));
     KODISTIL_RETURN_IF_ERROR(teachers_.back()->Prepare());
   }
+  std::vector<TeacherRegistry::Wanted> wanted;
+  for (const auto& teacher : teachers_) {
+    wanted.push_back({teacher->record().fingerprint, teacher->record().name});
+  }
+  server_->teachers().Want(std::move(wanted));
   return absl::OkStatus();
 }
 
@@ -345,38 +366,18 @@ absl::Status Sweep::SubmitTrials() {
 }
 
 absl::Status Sweep::TrainStudents() {
-  CoordinatorServiceOptions service_options;
-  service_options.lease = options_.lease;
-  service_options.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
-  const int local_workers = std::min<int>(options_.workers, trials_.size());
-  service_options.pack = options_.pack;
-  service_options.expected_workers = local_workers;
-  CoordinatorServiceImpl service(service_options, ledger_.get(),
-                                 artifacts_.get(), checkpoints_.get());
-  ArtifactServiceImpl artifact_service(artifacts_.get(), {},
-                                       checkpoints_.get());
-  ServerOptions server_options;
-  server_options.host = host_;
-  server_options.port = port_;
-  server_options.drain = options_.drain_limit;
-  server_options.drain_grace = options_.drain_grace;
-  KODISTIL_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Server> server,
-      Server::Start(server_options, {&service, &artifact_service}));
-  KODISTIL_RETURN_IF_ERROR(
-      WritePortFile(InWork("run/coordinator.port"), server->port()));
   ledger_->RenewLeases(absl::Now());
-  service.StartLeasing();
+  server_->trials().StartLeasing();
   if (!options_.listen.empty()) {
     Say(
         absl::StrCat("sweep: workers elsewhere join with `bazel run "
                      "//student_trainer -- --coordinator=",
-                     advertised_, ":", server->port(), "`"));
+                     advertised_, ":", server_->port(), "`"));
   }
   KODISTIL_RETURN_IF_ERROR(cluster_->StartWorkers(
       absl::StrCat(host_ == "0.0.0.0" ? "127.0.0.1" : host_, ":",
-                   server->port()),
-      local_workers));
+                   server_->port()),
+      std::min<int>(options_.workers, trials_.size())));
   SweepProgress progress(ledger_->Trials());
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;
@@ -385,15 +386,14 @@ absl::Status Sweep::TrainStudents() {
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
-  if (stopped_()) server->BeginDrain();
-  service.StopLeasing();
+  if (stopped_()) server_->BeginDrain();
+  server_->trials().StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
     // Workers elsewhere hear that the sweep is over.
-    absl::SleepFor(2 * service_options.retry_after);
+    absl::SleepFor(2 * CoordinatorServiceOptions().retry_after);
   }
   cluster_->StopAll();
-  service.CloseWatches();
-  server->Shutdown();
+  server_ = nullptr;
   return status;
 }
 

@@ -16,6 +16,9 @@
 
 namespace kodistil {
 
+// In SweepOptions.teachers: whatever servers register.
+inline constexpr char kRegisteredTeachers[] = "registered";
+
 struct SweepOptions {
   DatasetOptions dataset;
   v1::SweepSpec spec;
@@ -29,7 +32,8 @@ struct SweepOptions {
   // Folder of the MeCab dictionary for teachers whose vocabulary is one of
   // morphemes; empty for none.
   std::string mecab_dicdir;
-  // host:port of teacher servers that run elsewhere; all serve one model.
+  // host:port of teacher servers that run elsewhere, or "registered"; all serve
+  // one model. Servers of a wanted model that register are used in any case.
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.
   std::string logit_store;

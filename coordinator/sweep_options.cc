@@ -47,6 +47,12 @@ absl::Status SweepOptions::Validate() const {
         "--teachers needs --logit_store: teachers that run elsewhere write to "
         "a store that runs elsewhere");
   }
+  for (const std::string& teacher : teachers) {
+    if (teacher == kRegisteredTeachers && listen.empty()) {
+      return absl::InvalidArgumentError(
+          "--teachers=registered needs --listen, so that teachers can come");
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -15,6 +15,8 @@
 #include "base/status_macros.h"
 #include "logit_store/logit_store_client.h"
 #include "teacher_service/describe.h"
+#include "teacher_service/registration.h"
+#include "teacher_service/registration_flags.h"
 #include "teacher_service/teacher_model.h"
 #include "teacher_service/teacher_model_flags.h"
 #include "teacher_service/teacher_service_impl.h"
@@ -39,6 +41,7 @@ ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
 ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
           "of --describe: table or json");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_REGISTRATION_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -82,7 +85,15 @@ absl::Status Main() {
   LOG(INFO) << "serving " << info.name << " (" << info.model_type << ", "
             << info.num_classes << " classes, " << WithCommas(info.parameters)
             << " parameters, " << info.device << ") on " << server->address();
+  RegistrationOptions registration_options = RegistrationFromFlags();
+  registration_options.port = server->port();
+  registration_options.fingerprint = info.fingerprint;
+  registration_options.name = info.name;
+  registration_options.labels = !store_address.empty();
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Registration> registration,
+                            Registration::Start(registration_options));
   WaitForStopSignal();
+  registration->Leave();
   server->BeginDrain();
   service->Drain();
   server->Shutdown();
