@@ -29,7 +29,8 @@
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
 #include "coordinator/sweep_progress.h"
-#include "coordinator/teacher_stage.h"
+#include "coordinator/sweep_teachers.h"
+#include "coordinator/teacher_axis.h"
 #include "coordinator/vocabularies.h"
 
 namespace kodistil {
@@ -130,7 +131,7 @@ class Sweep {
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
   std::map<uint32_t, std::string> vocab_digests_;  // by size
-  std::vector<std::unique_ptr<TeacherStage>> teachers_;
+  std::unique_ptr<SweepTeachers> teachers_;        // null where all is "ce"
   std::vector<Trial> trials_;
   std::string store_address_;
   int trained_ = 0;
@@ -262,18 +263,8 @@ absl::Status Sweep::PrepareTeachers() {
   context.store = [this] { return StoreAddress(); };
   context.registry = &server_->teachers();
   context.address = absl::StrCat(advertised_, ":", server_->port());
-  std::vector<std::string> names = options_.teacher_path;
-  if (!options_.teachers.empty()) names = {""};
-  for (const std::string& name : names) {
-    teachers_.push_back(std::make_unique<TeacherStage>(context, name));
-    KODISTIL_RETURN_IF_ERROR(teachers_.back()->Prepare());
-  }
-  std::vector<TeacherRegistry::Wanted> wanted;
-  for (const auto& teacher : teachers_) {
-    wanted.push_back({teacher->record().fingerprint, teacher->record().name});
-  }
-  server_->teachers().Want(std::move(wanted));
-  return absl::OkStatus();
+  teachers_ = std::make_unique<SweepTeachers>(context);
+  return teachers_->Prepare(&server_->teachers());
 }
 
 TrialInputs Sweep::InputsOf(const StudentConfig& config) {
@@ -289,12 +280,9 @@ TrialInputs Sweep::InputsOf(const StudentConfig& config) {
 
 absl::Status Sweep::MakeTrials() {
   if (options_.label_only) return absl::OkStatus();
-  std::vector<std::string> fingerprints;
-  for (const auto& teacher : teachers_) {
-    fingerprints.push_back(teacher->record().fingerprint);
-  }
-  if (fingerprints.empty()) fingerprints.push_back("");
-  for (const StudentConfig& config : ExpandGrid(spec_, fingerprints)) {
+  const std::vector<std::string> teachers =
+      teachers_ == nullptr ? std::vector<std::string>{""} : teachers_->Values();
+  for (const StudentConfig& config : ExpandGrid(spec_, teachers)) {
     Trial trial;
     *trial.mutable_config() = config;
     *trial.mutable_inputs() = InputsOf(config);
@@ -312,15 +300,17 @@ absl::Status Sweep::MakeTrials() {
 }
 
 absl::Status Sweep::LabelRows() {
-  for (const auto& teacher : teachers_) {
-    bool wanted = options_.label_only || !teacher->Labelled();
-    for (const Trial& trial : trials_) {
-      wanted = wanted ||
-               (trial.config().teacher() == teacher->record().fingerprint &&
-                !ledger_->IsDone(trial.trial_id()));
-    }
-    if (wanted) KODISTIL_RETURN_IF_ERROR(teacher->Label());
-  }
+  if (teachers_ == nullptr) return absl::OkStatus();
+  KODISTIL_RETURN_IF_ERROR(
+      teachers_->Label([this](const std::string& fingerprint) {
+        bool wanted = options_.label_only;
+        for (const Trial& trial : trials_) {
+          wanted =
+              wanted || (UsesTeacher(trial.config().teacher(), fingerprint) &&
+                         !ledger_->IsDone(trial.trial_id()));
+        }
+        return wanted;
+      }));
   cluster_->StopTeachers();
   return absl::OkStatus();
 }
@@ -416,18 +406,7 @@ SweepResults Sweep::Results() const {
   SweepResults results;
   results.dataset = dataset_.name;
   results.dataset_fingerprint = dataset_fingerprint_;
-  for (const auto& stage : teachers_) {
-    const TeacherRecord& record = stage->record();
-    TeacherResult teacher;
-    teacher.name = record.name;
-    teacher.fingerprint = record.fingerprint;
-    teacher.parameters = record.parameters;
-    teacher.correct = record.correct;
-    teacher.total = record.total;
-    teacher.rows_labelled = record.rows_labelled;
-    teacher.seconds = record.train_seconds + record.label_seconds;
-    results.teachers.push_back(teacher);
-  }
+  if (teachers_ != nullptr) results.teachers = teachers_->Results();
   results.trials = ledger_->Trials();
   return results;
 }

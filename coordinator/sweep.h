@@ -27,6 +27,9 @@ struct SweepOptions {
   // "ngram" (trained here) or folders of models; an axis of the grid. Not used
   // with `teachers`.
   std::vector<std::string> teacher_path = {"ngram"};
+  // The axis where it is not each of teacher_path: "A", "A+B" or "0.7*A+0.3*B",
+  // see teacher_axis.h. Not used with `teachers`.
+  std::vector<std::string> teacher;
   // TorchScript files are code: only load what you trust.
   bool allow_torchscript = false;
   // Folder of the MeCab dictionary for teachers whose vocabulary is one of
