@@ -94,6 +94,10 @@ std::vector<uint64_t> LabelSchedule::TakeLocked(Teacher* teacher) {
   if (!room) return message;
   Fill(&teacher->taken_over, teacher, &message);
   Fill(&waiting_, teacher, &message);
+  // The message is answered as a whole, more or less.
+  for (const uint64_t index : message) {
+    teacher->sent[index].ahead = teacher->sent_tokens;
+  }
   return message;
 }
 
@@ -106,7 +110,7 @@ void LabelSchedule::Fill(std::deque<uint64_t>* queue, Teacher* teacher,
   const int64_t most = std::max<int64_t>(1, teacher->window / kMessages);
   int64_t tokens = 0;
   for (const uint64_t index : *message) tokens += rows_[index].tokens;
-  const Sent sent = {options_.now(), ++teacher->last_order};
+  const Sent sent = {options_.now(), ++teacher->last_order, /*ahead=*/0};
   while (!queue->empty() &&
          static_cast<int>(message->size()) < options_.max_message_rows) {
     const uint64_t index = queue->front();
@@ -115,8 +119,8 @@ void LabelSchedule::Fill(std::deque<uint64_t>* queue, Teacher* teacher,
       if (!message->empty() && tokens + row.tokens > most) break;
       tokens += row.tokens;
       message->push_back(index);
-      teacher->sent[index] = sent;
       teacher->sent_tokens += row.tokens;
+      teacher->sent[index] = sent;
       // A row that was taken over counted as held from that moment.
       row.holders += queue == &waiting_;
     }
@@ -165,15 +169,21 @@ void LabelSchedule::TakeOver(Teacher* idle) {
 
 void LabelSchedule::Adapt(Teacher* teacher, const Sent& oldest,
                           int64_t tokens) {
-  const absl::Duration waited = options_.now() - oldest.at;
+  const absl::Duration waited =
+      std::max(options_.now() - oldest.at, absl::Microseconds(1));
+  // At its speed, what it computes in the target.
+  const auto fitting = static_cast<int64_t>(
+      std::min(static_cast<double>(oldest.ahead) *
+                   absl::FDivDuration(options_.target, waited),
+               static_cast<double>(options_.max_window)));
   if (waited <= options_.target) {
-    // Doubles in each round trip, until rows wait for the target.
-    if (teacher->limited) teacher->window += tokens;
+    // Doubles in each round trip at most: a speed is known once the window was
+    // full for a while.
+    const bool grows = teacher->limited && fitting > teacher->window;
+    if (grows) teacher->window = std::min(teacher->window + tokens, fitting);
   } else if (oldest.order > teacher->shrunk_at) {
     teacher->shrunk_at = teacher->last_order;
-    teacher->window =
-        static_cast<int64_t>(static_cast<double>(teacher->window) *
-                             absl::FDivDuration(options_.target, waited));
+    teacher->window = std::min(teacher->window, fitting);
   }
   teacher->window =
       std::clamp(teacher->window, options_.min_window, options_.max_window);

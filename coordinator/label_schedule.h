@@ -109,6 +109,7 @@ class LabelSchedule {
   struct Sent {
     absl::Time at;
     int64_t order = 0;  // of sending, from 1
+    int64_t ahead = 0;  // tokens to compute until its message is done
   };
   struct Teacher {
     std::string address;
