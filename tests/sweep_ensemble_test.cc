@@ -25,11 +25,11 @@ class SweepEnsembleTest : public ::testing::Test {
     const std::string rows = JoinPath(*folder_, "rows.kds");
     ASSERT_OK(WriteFileAtomically(rows, SerializeDataset(dataset)));
     for (const std::string name : {"wide", "narrow"}) {
-      ASSERT_OK(RunProgram(
-          *folder_, absl::StrCat("train_", name), "teacher_service/train_ngram",
-          {absl::StrCat("--dataset_file=", rows),
-           absl::StrCat("--output=", *folder_, "/", name),
-           absl::StrCat("--max_n=", name == "wide" ? 4 : 2)}));
+      ASSERT_OK(RunProgram(*folder_, absl::StrCat("train_", name),
+                           "teacher_service/train_ngram",
+                           {absl::StrCat("--dataset_file=", rows),
+                            absl::StrCat("--output=", *folder_, "/", name),
+                            absl::StrCat("--max_n=", name == "wide" ? 4 : 2)}));
     }
   }
   static void TearDownTestSuite() { delete folder_; }
