@@ -18,6 +18,8 @@
 #include "absl/time/clock.h"
 #include "base/call_counter.h"
 #include "base/files.h"
+#include "base/metrics.h"
+#include "base/rpc_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -69,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
       interceptors;
   interceptors.push_back(CallCounter::NewInterceptors(server->calls_));
+  interceptors.push_back(NewRpcMetrics(&MetricRegistry::Process()));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {

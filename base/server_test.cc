@@ -1,6 +1,5 @@
 #include "base/server.h"
 
-#include <grpcpp/generic/generic_stub.h>
 #include <signal.h>
 
 #include <memory>
@@ -11,6 +10,7 @@
 #include "absl/synchronization/notification.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
+#include "base/raw_call.h"
 #include "base/testing.h"
 #include "kodistil/v1/artifact.grpc.pb.h"
 
@@ -36,43 +36,18 @@ class SlowArtifacts : public v1::ArtifactService::Service {
   absl::Notification release;
 };
 
-// Sends `request` to `method` as it is and returns the first answer's bytes.
-absl::StatusOr<std::string> CallRaw(const Server& server,
-                                    const std::string& method,
-                                    const std::string& request) {
-  grpc::GenericStub stub(NewChannel(server.address()));
-  const grpc::Slice slice(request);
-  const grpc::ByteBuffer input(&slice, 1);
-  grpc::ByteBuffer output;
-  grpc::ClientContext context;
-  absl::Notification done;
-  absl::Status result;
-  stub.UnaryCall(&context, method, grpc::StubOptions(), &input, &output,
-                 [&](grpc::Status status) {
-                   result = FromGrpcStatus(status);
-                   done.Notify();
-                 });
-  done.WaitForNotification();
-  if (!result.ok()) return result;
-  std::vector<grpc::Slice> slices;
-  if (!output.Dump(&slices).ok()) return absl::InternalError("no answer");
-  std::string bytes;
-  for (const grpc::Slice& part : slices) {
-    bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
-  }
-  return bytes;
-}
-
 TEST(ServerTest, HealthIsServingForTheWholeServer) {
   ASSERT_OK_AND_ASSIGN(const auto server, Server::Start({}, {}));
   EXPECT_GT(server->port(), 0);
   EXPECT_EQ(server->address(), absl::StrCat("127.0.0.1:", server->port()));
   // HealthCheckResponse{status: SERVING}.
   ASSERT_OK_AND_ASSIGN(const std::string answer,
-                       CallRaw(*server, "/grpc.health.v1.Health/Check", ""));
+                       CallRaw(NewChannel(server->address()),
+                               "/grpc.health.v1.Health/Check", ""));
   EXPECT_EQ(answer, "\x08\x01");
   // HealthCheckRequest{service: "no"}.
-  EXPECT_THAT(CallRaw(*server, "/grpc.health.v1.Health/Check", "\x0a\x02no"),
+  EXPECT_THAT(CallRaw(NewChannel(server->address()),
+                      "/grpc.health.v1.Health/Check", "\x0a\x02no"),
               StatusIs(absl::StatusCode::kNotFound, ::testing::_));
 }
 
@@ -82,7 +57,7 @@ TEST(ServerTest, ReflectionListsTheServices) {
   // ServerReflectionRequest{list_services: "*"}.
   ASSERT_OK_AND_ASSIGN(
       const std::string answer,
-      CallRaw(*server,
+      CallRaw(NewChannel(server->address()),
               "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
               "\x3a\x01*"));
   EXPECT_THAT(answer, HasSubstr("kodistil.v1.ArtifactService"));

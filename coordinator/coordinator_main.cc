@@ -6,7 +6,7 @@
 #include "absl/flags/flag.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
-#include "base/server.h"
+#include "base/metrics_flags.h"
 #include "base/status_macros.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
@@ -16,7 +16,6 @@
 #include "corpus/dataset_flags.h"
 
 using kodistil::SweepOptions;
-
 ABSL_FLAG(bool, sweep, false, "Run the sweep: label, train, print the table");
 ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
@@ -52,6 +51,7 @@ ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 KODISTIL_DEFINE_TEACHER_FLAGS();
 
@@ -80,9 +80,9 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
   TeachersFromFlags(&options);
   DrainFromFlags(&options.drain_grace, &options.drain_limit);
+  options.metrics = MetricsFromFlags();
   return options;
 }
-
 }  // namespace
 
 int main(int argc, char** argv) {

@@ -10,6 +10,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/log.h"
+#include "base/request_id.h"
 #include "base/status_macros.h"
 #include "coordinator/explain_trial.h"
 
@@ -38,6 +40,13 @@ LedgerLog::Done Later(grpc::ServerUnaryReactor* reactor, CallLimit::Place place,
     log(status);
     reactor->Finish(ToGrpcStatus(status));
   };
+}
+
+// What log lines about an attempt carry.
+template <typename Request>
+LogContext ContextOf(const grpc::ServerContextBase& context,
+                     const Request& request) {
+  return {request.trial_id(), request.attempt(), RequestIdOf(context)};
 }
 
 void SetTrials(const std::vector<v1::Trial>& trials,
@@ -180,6 +189,7 @@ absl::Status CoordinatorServiceImpl::Renew(const v1::HeartbeatRequest& request,
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(
     grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
     v1::HeartbeatResponse* response) {
+  const ScopedLogContext log(ContextOf(*context, *request));
   const auto place = calls_.Enter(context);
   return Answer(context,
                 place.ok() ? Renew(*request, response) : place.status());
@@ -215,15 +225,18 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Complete(
   if (!status.ok()) return Answer(context, status);
   // Made anew by each call of DefaultReactor.
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  ledger_.Complete(
-      *request, absl::Now(),
-      Later(reactor, *std::move(place), [request](const absl::Status& status) {
-        if (!status.ok()) return;
-        VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
-                << request->attempt()
-                << " done: " << request->result().correct() << "/"
-                << request->result().total();
-      }));
+  ledger_.Complete(*request, absl::Now(),
+                   Later(reactor, *std::move(place),
+                         [request, log = ContextOf(*context, *request)](
+                             const absl::Status& status) {
+                           if (!status.ok()) return;
+                           const ScopedLogContext scope(log);
+                           VLOG(1)
+                               << "trial " << request->trial_id().substr(0, 12)
+                               << " attempt " << request->attempt()
+                               << " done: " << request->result().correct()
+                               << "/" << request->result().total();
+                         }));
   return reactor;
 }
 
@@ -232,17 +245,21 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Fail(
     v1::FailResponse* response) {
   auto place = calls_.Enter(context);
   if (!place.ok()) return Answer(context, place.status());
+  const LogContext log = ContextOf(*context, *request);
+  const ScopedLogContext scope(log);
   v1::FailRequest kept = *request;
   if (!KeepsCheckpoint(*request)) kept.clear_checkpoint();
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  ledger_.Fail(
-      kept, absl::Now(),
-      Later(reactor, *std::move(place), [request](const absl::Status& status) {
-        LOG_IF(WARNING, status.ok())
-            << "trial " << request->trial_id().substr(0, 12) << " attempt "
-            << request->attempt() << " given back by " << request->worker_id()
-            << ": " << request->reason();
-      }));
+  ledger_.Fail(kept, absl::Now(),
+               Later(reactor, *std::move(place),
+                     [request, log](const absl::Status& status) {
+                       const ScopedLogContext scope(log);
+                       LOG_IF(WARNING, status.ok())
+                           << "trial " << request->trial_id().substr(0, 12)
+                           << " attempt " << request->attempt()
+                           << " given back by " << request->worker_id() << ": "
+                           << request->reason();
+                     }));
   return reactor;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "coordinator/packing.h"
+#include "coordinator/sweep_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -427,6 +428,7 @@ absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
     for (Entry* const entry : running) {
       if (entry->lease_end > now) continue;
       workers.push_back(entry->trial->worker_id());
+      SweepMetrics::Process().leases_expired.Increment();
       HowItEnded how;
       how.end.outcome = TrialAttempt::OUTCOME_LOST;
       how.end.time = now;

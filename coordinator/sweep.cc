@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -20,12 +19,14 @@
 #include "artifacts/artifact_store.h"
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator_server.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
+#include "coordinator/ledger_metrics.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
 #include "coordinator/sweep_progress.h"
@@ -39,10 +40,6 @@ namespace {
 using v1::StudentConfig;
 using v1::Trial;
 using v1::TrialInputs;
-
-void Say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
-}
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -120,6 +117,7 @@ class Sweep {
   std::string host_;
   int port_ = 0;
   std::string advertised_;
+  std::unique_ptr<MetricsEndpoint> metrics_;
   FileLock lock_;
   std::unique_ptr<ArtifactStore> artifacts_;
   // Null when all workers are local: they share a folder.
@@ -134,6 +132,7 @@ class Sweep {
   std::unique_ptr<SweepTeachers> teachers_;        // null where all is "ce"
   std::vector<Trial> trials_;
   std::string store_address_;
+  MetricRegistry::Registration trial_counts_;
   int trained_ = 0;
   absl::Status status_;
 };
@@ -150,6 +149,7 @@ absl::Status Sweep::Open() {
         " needs --advertise, the name by which workers elsewhere reach this "
         "machine"));
   }
+  KODISTIL_ASSIGN_OR_RETURN(metrics_, MetricsEndpoint::Start(options_.metrics));
   if (options_.workers < 0) options_.workers = Cores();
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
   options_.work_dir = std::filesystem::canonical(options_.work_dir).string();
@@ -184,6 +184,7 @@ absl::Status Sweep::Open() {
   ledger.lease = options_.lease;
   KODISTIL_ASSIGN_OR_RETURN(
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
+  trial_counts_ = AddLedgerMetrics(ledger_.get(), &MetricRegistry::Process());
   return absl::OkStatus();
 }
 
@@ -210,17 +211,17 @@ absl::Status Sweep::LoadDataset() {
   dataset_fingerprint_ = dataset_.Fingerprint();
   KODISTIL_ASSIGN_OR_RETURN(dataset_digest_,
                             artifacts_->Put(SerializeDataset(dataset_)));
-  Say(absl::StrCat(
+  SayLine(absl::StrCat(
       "dataset: ", dataset_.name, ", ", WithCommas(dataset_.rows.size()),
       " rows (train ", WithCommas(dataset_.IndicesOf(Split::kTrain).size()),
       ", valid ", WithCommas(dataset_.IndicesOf(Split::kValid).size()),
       ", test ", WithCommas(dataset_.IndicesOf(Split::kTest).size()),
       "), fingerprint ", dataset_fingerprint_.substr(0, 12)));
   if (report.skipped > 0) {
-    Say(absl::StrCat("dataset: ", WithCommas(report.skipped),
-                     " bad rows were skipped:"));
+    SayLine(absl::StrCat("dataset: ", WithCommas(report.skipped),
+                         " bad rows were skipped:"));
     for (const SkippedRow& row : report.first_skipped) {
-      Say(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
+      SayLine(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
     }
   }
   if (options_.label_only) return absl::OkStatus();
@@ -293,9 +294,9 @@ absl::Status Sweep::MakeTrials() {
   const std::string text = SpecText(spec_);
   KODISTIL_RETURN_IF_ERROR(
       WriteFileAtomically(InWork("sweep.textproto"), text));
-  Say(absl::StrCat("sweep: ", trials_.size(), " cells (",
-                   InWork("sweep.textproto"), "):"));
-  std::fprintf(stderr, "%s", text.c_str());
+  SayLine(absl::StrCat("sweep: ", trials_.size(), " cells (",
+                       InWork("sweep.textproto"), "):"));
+  SayLine(text);
   return absl::OkStatus();
 }
 
@@ -346,7 +347,7 @@ absl::Status Sweep::SubmitTrials() {
     loss.count = false;
     KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(worker, loss));
   }
-  Say(absl::StrCat(
+  SayLine(absl::StrCat(
       "sweep: ", submitted.done, " of ", trials_.size(), " cells are done, ",
       trials_.size() - submitted.done, " to train",
       submitted.retried == 0
@@ -358,8 +359,9 @@ absl::Status Sweep::SubmitTrials() {
 absl::Status Sweep::TrainStudents() {
   ledger_->RenewLeases(absl::Now());
   server_->trials().StartLeasing();
+  metrics_->SetReady(absl::OkStatus());
   if (!options_.listen.empty()) {
-    Say(
+    SayLine(
         absl::StrCat("sweep: workers elsewhere join with `bazel run "
                      "//student_trainer -- --coordinator=",
                      advertised_, ":", server_->port(), "`"));
@@ -376,6 +378,7 @@ absl::Status Sweep::TrainStudents() {
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
+  metrics_->BeginDrain();
   if (stopped_()) server_->BeginDrain();
   server_->trials().StopLeasing();
   if (status.ok() && !options_.listen.empty()) {

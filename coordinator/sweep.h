@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/metrics_endpoint.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/sweep.pb.h"
@@ -69,6 +70,8 @@ struct SweepOptions {
   // As drain_grace and drain of ServerOptions.
   absl::Duration drain_grace = absl::ZeroDuration();
   absl::Duration drain_limit = absl::Seconds(10);
+  // Where the coordinator shows its metrics.
+  MetricsEndpointOptions metrics;
   // Stops after labelling: no trials.
   bool label_only = false;
 

@@ -7,6 +7,7 @@ namespace kodistil {
 
 absl::Status SweepOptions::Validate() const {
   KODISTIL_RETURN_IF_ERROR(dataset.Validate());
+  KODISTIL_RETURN_IF_ERROR(metrics.Validate());
   if (work_dir.empty()) {
     return absl::InvalidArgumentError("--work_dir: is empty");
   }

@@ -1,12 +1,12 @@
 #include "coordinator/sweep_teachers.h"
 
-#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "coordinator/store_access.h"
 
@@ -132,10 +132,10 @@ absl::Status SweepTeachers::CountMean(Mean* mean) {
   record.dataset_fingerprint = fingerprint;
   record.rows_labelled = dataset.rows.size();
   if (count.total > 0) {
-    std::fprintf(
-        stderr, "teacher: the mean %s has %s of %s test rows right (%.2f %%)\n",
-        record.name.c_str(), absl::StrCat(count.correct).c_str(),
-        absl::StrCat(count.total).c_str(), 100.0 * count.correct / count.total);
+    SayLine(absl::StrFormat(
+        "teacher: the mean %s has %d of %d test rows right (%.2f %%)",
+        record.name, count.correct, count.total,
+        100.0 * count.correct / count.total));
   }
   return SaveTeacherRecord(record, RecordPath(*mean));
 }

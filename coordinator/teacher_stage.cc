@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -14,6 +13,7 @@
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/retry.h"
 #include "base/server.h"
@@ -33,10 +33,6 @@ v1::LogitSetId SetId(const TeacherRecord& record, const Dataset& dataset) {
   id.set_teacher_fingerprint(record.fingerprint);
   id.set_dataset(dataset.name);
   return id;
-}
-
-void Say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 // Whether there is something that a teacher server may load.
@@ -127,7 +123,8 @@ absl::Status TeacherStage::Prepare() {
 }
 
 absl::Status TeacherStage::TrainEmbedded() {
-  Say(absl::StrCat("teacher: training the n-gram teacher on the training split",
+  SayLine(
+      absl::StrCat("teacher: training the n-gram teacher on the training split",
                    " of ", context_.dataset->name, " ..."));
   const absl::Time start = absl::Now();
   KODISTIL_RETURN_IF_ERROR(context_.cluster->Run(
@@ -137,7 +134,7 @@ absl::Status TeacherStage::TrainEmbedded() {
        absl::StrCat("--output=", folder_)},
       context_.stopped));
   record_.train_seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  Say(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
+  SayLine(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
   return SaveRecord();
 }
 
@@ -175,7 +172,7 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::ServersToAsk() {
   const std::string how = absl::StrCat(
       "`bazel run //teacher_service -- --model=FOLDER --logit_store=",
       context_.options->logit_store, " --coordinator=", context_.address, "`");
-  if (!waiting_) Say(absl::StrCat("teacher: waiting for one; start ", how));
+  if (!waiting_) SayLine(absl::StrCat("teacher: waiting for one; start ", how));
   waiting_ = true;
   return absl::UnavailableError(
       absl::StrCat("no teacher has registered; start one with ", how));
@@ -274,9 +271,9 @@ absl::Status TeacherStage::Label() {
   record_.rows_labelled = dataset.rows.size();
   KODISTIL_RETURN_IF_ERROR(SaveRecord());
   if (count.total > 0) {
-    Say(absl::StrFormat("teacher: %s has %d of %d test rows right (%.2f %%)",
-                        record_.name, count.correct, count.total,
-                        100.0 * count.correct / count.total));
+    SayLine(absl::StrFormat(
+        "teacher: %s has %d of %d test rows right (%.2f %%)", record_.name,
+        count.correct, count.total, 100.0 * count.correct / count.total));
   }
   return absl::OkStatus();
 }
@@ -288,17 +285,18 @@ absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
                                 .Register(dataset, SetId(record_, dataset),
                                           context_.options->replace_dataset));
   if (registration.known) {
-    Say(absl::StrCat("dataset: ", dataset.name,
-                     " is not what the store holds under this name; ",
-                     WithCommas(registration.changed_count), " of ",
-                     WithCommas(dataset.rows.size()), " texts changed",
-                     registration.changed_count == 0
-                         ? ""
-                         : absl::StrCat(" (rows ",
-                                        FirstOf(registration.changed,
-                                                registration.changed_count),
-                                        "); those alone are labelled again"),
-                     ". Trials of the earlier dataset are not used."));
+    SayLine(absl::StrCat(
+        "dataset: ", dataset.name,
+        " is not what the store holds under this name; ",
+        WithCommas(registration.changed_count), " of ",
+        WithCommas(dataset.rows.size()), " texts changed",
+        registration.changed_count == 0
+            ? ""
+            : absl::StrCat(
+                  " (rows ",
+                  FirstOf(registration.changed, registration.changed_count),
+                  "); those alone are labelled again"),
+        ". Trials of the earlier dataset are not used."));
   }
   return absl::OkStatus();
 }
@@ -310,8 +308,8 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
   const int64_t total = missing.count();
   if (total == 0) {
-    Say(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
-                     " rows are in the store"));
+    SayLine(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
+                         " rows are in the store"));
     return absl::OkStatus();
   }
   KODISTIL_RETURN_IF_ERROR(
@@ -348,7 +346,7 @@ absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
   if (!report.ok()) return report.status();
   record_.label_seconds += absl::ToDoubleSeconds(report->elapsed);
   line.Finish(absl::StrCat("labels: ", LabelSummary(*report)));
-  for (const std::string& share : ShareLines(*report)) Say(share);
+  for (const std::string& share : ShareLines(*report)) SayLine(share);
   return absl::OkStatus();
 }
 

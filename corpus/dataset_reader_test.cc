@@ -187,14 +187,16 @@ TEST_F(DatasetReaderTest, NamedDatasetWithoutFolderSaysWhereItIs) {
   options.dataset = "nsmc";
   EXPECT_THAT(
       ReadDataset(options, nullptr),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               AllOf(HasSubstr("--data_dir"), HasSubstr("ratings_train.txt"),
-                     HasSubstr("ratings_test.txt"),
-                     HasSubstr("github.com/e9t/nsmc"))));
+      StatusIs(
+          absl::StatusCode::kInvalidArgument,
+          AllOf(HasSubstr("--data_dir"), HasSubstr("ratings_train.txt"),
+                HasSubstr("ratings_test.txt"), HasSubstr("github.com/e9t/nsmc"),
+                HasSubstr("`deploy/fetch_data.sh nsmc DIR` downloads"))));
   EXPECT_THAT(ReadDataset(Options("steam"), nullptr),
               StatusIs(absl::StatusCode::kNotFound,
                        AllOf(HasSubstr("steam.txt"),
-                             HasSubstr("github.com/bab2min/corpus"))));
+                             HasSubstr("github.com/bab2min/corpus"),
+                             HasSubstr("deploy/fetch_data.sh"))));
 }
 
 TEST_F(DatasetReaderTest, UnknownNamesAndFilesAreTold) {

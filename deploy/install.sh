@@ -15,8 +15,8 @@ readonly PACKAGES=(
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Presubmit and tests.
-  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps python3
-  shellcheck
+  ca-certificates clang clang-format clang-tidy curl libclang-rt-dev
+  mecab-utils procps python3 shellcheck
 )
 
 # "pkg-config module" -> found in one of the packages above.
@@ -37,7 +37,7 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin pkg-config
+  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin pkg-config
   protoc python3 shellcheck
 )
 

@@ -7,6 +7,7 @@
 #include "base/grpc_bridge.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
+#include "teacher_service/teacher_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -275,11 +276,14 @@ absl::Status LabelStream::Submit() {
     shared_->computing += static_cast<int>(items.size());
     shared_->computing_bytes += bytes;
   }
-  return environment_.batcher->Submit(std::move(items));
+  KODISTIL_RETURN_IF_ERROR(environment_.batcher->Submit(std::move(items)));
+  TeacherMetrics::Process().bulk_requests.Increment();
+  return absl::OkStatus();
 }
 
 absl::Status LabelStream::Store(absl::Span<const v1::LogitRow> rows) {
   KODISTIL_RETURN_IF_ERROR(environment_.store->Put(set_, rows));
+  TeacherMetrics::Process().labelled_rows.Increment(rows.size());
   response_.Clear();
   for (const v1::LogitRow& row : rows) response_.add_indices(row.index());
   {

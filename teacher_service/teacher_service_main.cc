@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
+#include "base/metrics_flags.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -19,6 +20,7 @@
 #include "teacher_service/registration_flags.h"
 #include "teacher_service/teacher_model.h"
 #include "teacher_service/teacher_model_flags.h"
+#include "teacher_service/teacher_service_flags.h"
 #include "teacher_service/teacher_service_impl.h"
 
 KODISTIL_DEFINE_TEACHER_MODEL_FLAGS();
@@ -28,34 +30,16 @@ ABSL_FLAG(int, port, 50051, "port to listen on; 0 takes any free one");
 ABSL_FLAG(std::string, port_file, "", "file to write the port to");
 ABSL_FLAG(std::string, logit_store, "",
           "host:port of the logit store that Label writes to");
-ABSL_FLAG(int, max_batch_tokens, 0,
-          "rows of a batch times its longest row; 0 for 2048, on a GPU 32768");
-ABSL_FLAG(int, max_batch_rows, kodistil::BatcherOptions().max_batch_rows,
-          "rows of a batch");
-ABSL_FLAG(absl::Duration, max_queue_delay,
-          kodistil::BatcherOptions().max_queue_delay,
-          "how long a row waits for others before its batch leaves");
-ABSL_FLAG(int, max_queue_rows, kodistil::BatcherOptions().max_queue_rows,
-          "rows that wait in each lane; more are refused as UNAVAILABLE");
 ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
 ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
           "of --describe: table or json");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 KODISTIL_DEFINE_REGISTRATION_FLAGS();
+KODISTIL_DEFINE_TEACHER_SERVICE_FLAGS();
 
 namespace kodistil {
 namespace {
-
-TeacherServiceOptions ServiceOptions(const std::string& device) {
-  TeacherServiceOptions options;
-  const int max_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
-  options.batcher.max_batch_tokens =
-      max_tokens != 0 ? max_tokens : DefaultBatchTokens(device);
-  options.batcher.max_batch_rows = absl::GetFlag(FLAGS_max_batch_rows);
-  options.batcher.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);
-  options.batcher.max_queue_rows = absl::GetFlag(FLAGS_max_queue_rows);
-  return options;
-}
 
 absl::Status Main() {
   if (absl::GetFlag(FLAGS_describe)) {
@@ -68,6 +52,8 @@ absl::Status Main() {
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
   DrainFromFlags(&server_options.drain_grace, &server_options.drain);
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsEndpoint> metrics,
+                            MetricsEndpoint::Start(MetricsFromFlags()));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(TeacherModelOptionsFromFlags()));
   const TeacherInfo& info = model->info();
@@ -77,7 +63,7 @@ absl::Status Main() {
       const std::unique_ptr<TeacherServiceImpl> service,
       TeacherServiceImpl::Create(model.get(),
                                  store_address.empty() ? nullptr : &store,
-                                 ServiceOptions(info.device)));
+                                 TeacherServiceFromFlags(info.device)));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
                             Server::Start(server_options, {service.get()}));
   KODISTIL_RETURN_IF_ERROR(
@@ -92,8 +78,10 @@ absl::Status Main() {
   registration_options.labels = !store_address.empty();
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Registration> registration,
                             Registration::Start(registration_options));
+  metrics->SetReady(absl::OkStatus());
   WaitForStopSignal();
   registration->Leave();
+  metrics->BeginDrain();
   server->BeginDrain();
   service->Drain();
   server->Shutdown();
