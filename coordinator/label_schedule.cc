@@ -189,7 +189,8 @@ void LabelSchedule::Adapt(Teacher* teacher, const Sent& oldest,
       std::clamp(teacher->window, options_.min_window, options_.max_window);
 }
 
-void LabelSchedule::Acknowledge(int number, absl::Span<const uint64_t> rows) {
+int64_t LabelSchedule::Acknowledge(int number,
+                                   absl::Span<const uint64_t> rows) {
   absl::MutexLock lock(&mutex_);
   Teacher& teacher = teachers_[number];
   Sent oldest;
@@ -208,14 +209,15 @@ void LabelSchedule::Acknowledge(int number, absl::Span<const uint64_t> rows) {
     counted += !row.done;
     row.done = true;
   }
-  if (oldest.order == 0) return;
+  if (oldest.order == 0) return 0;
   teacher.sent_tokens -= tokens;
   teacher.acknowledged += counted;
   Adapt(&teacher, oldest, tokens);
-  if (counted == 0) return;
+  if (counted == 0) return 0;
   done_ += counted;
   shares_[teacher.address].rows += counted;
   last_progress_ = options_.now();
+  return counted;
 }
 
 void LabelSchedule::Release(uint64_t index, std::vector<uint64_t>* free) {

@@ -74,8 +74,9 @@ class LabelSchedule {
   // The same without waiting; empty when there is nothing now.
   std::vector<uint64_t> TryTake(int teacher);
 
-  // The rows are durable. Those that are not the teacher's are ignored.
-  void Acknowledge(int teacher, absl::Span<const uint64_t> rows);
+  // The rows are durable. Those that are not the teacher's are ignored. Returns
+  // how many it was the first to do.
+  int64_t Acknowledge(int teacher, absl::Span<const uint64_t> rows);
 
   // The connection is over: rows that no other teacher has wait again. Returns
   // how many rows it had acknowledged.

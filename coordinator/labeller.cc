@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
@@ -18,6 +19,7 @@
 #include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
+#include "coordinator/sweep_metrics.h"
 #include "coordinator/teacher_targets.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
 
@@ -129,7 +131,8 @@ class TeacherLink {
   }
 
   absl::Status Stream(int64_t* acknowledged) {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address_));
+    const auto stub =
+        v1::TeacherService::NewStub(NewChannel(address_, options_.access));
     grpc::ClientContext context;
     {
       absl::MutexLock lock(&mutex_);
@@ -141,7 +144,9 @@ class TeacherLink {
     std::thread writer([&] { Write(number, stream.get()); });
     v1::LabelResponse response;
     while (stream->Read(&response)) {
-      schedule_.Acknowledge(number, response.indices());
+      SweepMetrics::Process()
+          .labelled_rows.With({address_})
+          .Increment(schedule_.Acknowledge(number, response.indices()));
     }
     *acknowledged = schedule_.Leave(number);
     writer.join();
@@ -206,7 +211,12 @@ class Links {
     std::set<std::string> known(named.begin(), named.end());
     if (options_.registered) {
       for (const std::string& address : options_.registered()) {
-        known.insert(address);
+        // Not by two names: a resolved name is name@address.
+        const bool twice =
+            std::any_of(named.begin(), named.end(), [&](const auto& target) {
+              return absl::EndsWith(target, absl::StrCat("@", address));
+            });
+        if (!twice) known.insert(address);
       }
     }
     for (const std::string& address : known) {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "coordinator/label_schedule.h"
 #include "corpus/dataset.h"
 #include "kodistil/v1/logit_store.pb.h"
@@ -33,6 +34,8 @@ struct LabellerOptions {
   // How long labelling goes on while no teacher answers.
   absl::Duration patience = absl::Minutes(5);
   absl::Duration resolve_interval = absl::Seconds(10);
+  // Of the connections to the teachers.
+  AccessOptions access;
 
   absl::Status Validate() const;
 };

@@ -20,6 +20,7 @@
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -139,6 +140,7 @@ class Sweep {
 
 absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
   KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
   std::tie(host_, port_) = listen;
@@ -148,6 +150,10 @@ absl::Status Sweep::Open() {
         "--listen=", options_.listen,
         " needs --advertise, the name by which workers elsewhere reach this "
         "machine"));
+  }
+  if (options_.access.local_name.empty() && !IsLoopback(advertised_)) {
+    // What the certificate of this machine was issued for.
+    options_.access.local_name = advertised_;
   }
   KODISTIL_ASSIGN_OR_RETURN(metrics_, MetricsEndpoint::Start(options_.metrics));
   if (options_.workers < 0) options_.workers = Cores();
@@ -179,6 +185,7 @@ absl::Status Sweep::Open() {
   cluster.threads = options_.threads;
   cluster.pack = options_.pack;
   cluster.device = options_.device;
+  cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;
   ledger.lease = options_.lease;
@@ -197,6 +204,7 @@ absl::Status Sweep::Serve() {
   ServerOptions server;
   server.host = host_;
   server.port = port_;
+  server.access = options_.access;
   server.drain = options_.drain_limit;
   server.drain_grace = options_.drain_grace;
   KODISTIL_ASSIGN_OR_RETURN(
@@ -396,7 +404,8 @@ absl::Status Sweep::SaveStudents() {
     const std::string folder =
         InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
     for (const auto& [name, digest] : trial.result().files()) {
-      const std::string path = JoinPath(folder, name);
+      KODISTIL_ASSIGN_OR_RETURN(const std::string path,
+                                PathUnder(folder, "student's file", name));
       if (FileExists(path)) continue;
       KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
       KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));

@@ -81,6 +81,8 @@ absl::Status SweepTeachers::PrepareMean(const TeacherValue& value) {
   }
   Mean mean = {value, record};
   const auto known = LoadTeacherRecord(RecordPath(mean));
+  // One of a newer program is not ours to replace.
+  if (absl::IsFailedPrecondition(known.status())) return known.status();
   if (known.ok()) {
     mean.record = *known;
     mean.record.name = value.name;
@@ -126,7 +128,8 @@ absl::Status SweepTeachers::CountMean(Mean* mean) {
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
   KODISTIL_ASSIGN_OR_RETURN(
       const StoreAccess::Count count,
-      StoreAccess(store).CountCorrectOfMean(MixOf(mean->value), dataset));
+      StoreAccess(store, context_.options->access)
+          .CountCorrectOfMean(MixOf(mean->value), dataset));
   record.correct = count.correct;
   record.total = count.total;
   record.dataset_fingerprint = fingerprint;

@@ -9,10 +9,10 @@
 #include "absl/flags/flag.h"
 #include "coordinator/sweep.h"
 
-// Defines --teacher_path, --teacher, --teachers, --teacher_workers,
-// --allow_torchscript and --mecab_dicdir, and TeachersFromFlags(), which reads
-// them. Expand it once in a *_main.cc, outside of namespaces: flags belong to
-// the file that the macro stands in, which is how --help knows them.
+// Defines --teacher_path, --teacher, --allow_torchscript and --mecab_dicdir,
+// and TeachersFromFlags(), which reads them. Expand it once in a *_main.cc,
+// outside of namespaces: flags belong to the file that the macro stands in,
+// which is how --help knows them.
 #define KODISTIL_DEFINE_TEACHER_FLAGS()                                       \
   ABSL_FLAG(std::vector<std::string>, teacher_path,                           \
             kodistil::SweepOptions().teacher_path,                            \
@@ -21,12 +21,6 @@
             kodistil::SweepOptions().teacher,                                 \
             "Axis in place of each of --teacher_path: folders by name, and "  \
             "weighted means of them: A,A+B,0.7*A+0.3*B");                     \
-  ABSL_FLAG(std::vector<std::string>, teachers,                               \
-            kodistil::SweepOptions().teachers,                                \
-            "Teacher servers elsewhere: host:port, or registered for those "  \
-            "that come by themselves");                                       \
-  ABSL_FLAG(int, teacher_workers, kodistil::SweepOptions().teacher_workers,   \
-            "Local teacher servers");                                         \
   ABSL_FLAG(bool, allow_torchscript,                                          \
             kodistil::SweepOptions().allow_torchscript,                       \
             "Load TorchScript teachers (they are code)");                     \
@@ -35,8 +29,6 @@
   static void TeachersFromFlags(kodistil::SweepOptions* options) {            \
     options->teacher_path = absl::GetFlag(FLAGS_teacher_path);                \
     options->teacher = absl::GetFlag(FLAGS_teacher);                          \
-    options->teachers = absl::GetFlag(FLAGS_teachers);                        \
-    options->teacher_workers = absl::GetFlag(FLAGS_teacher_workers);          \
     options->allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);      \
     options->mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);                \
   }                                                                           \

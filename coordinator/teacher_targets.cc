@@ -12,14 +12,19 @@
 namespace kodistil {
 namespace {
 
-std::string NumericAddress(const addrinfo& info, const std::string& port) {
+// `host` as the user gave it.
+std::string NumericAddress(const addrinfo& info, const std::string& host,
+                           const std::string& port) {
   char numeric[NI_MAXHOST];
   if (getnameinfo(info.ai_addr, info.ai_addrlen, numeric, sizeof(numeric),
                   nullptr, 0, NI_NUMERICHOST) != 0) {
     return "";
   }
-  return info.ai_family == AF_INET6 ? absl::StrCat("[", numeric, "]:", port)
-                                    : absl::StrCat(numeric, ":", port);
+  const std::string machine = info.ai_family == AF_INET6
+                                  ? absl::StrCat("[", numeric, "]")
+                                  : std::string(numeric);
+  return absl::StrCat(machine == host ? "" : absl::StrCat(host, "@"), machine,
+                      ":", port);
 }
 
 absl::StatusOr<std::vector<std::string>> ResolveTarget(
@@ -29,16 +34,15 @@ absl::StatusOr<std::vector<std::string>> ResolveTarget(
     return absl::InvalidArgumentError(
         absl::StrCat("teacher '", target, "': expected host:port"));
   }
-  std::string host = target.substr(0, colon);
-  if (host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
+  const std::string host = target.substr(0, colon);
+  const bool brackets = host.front() == '[' && host.back() == ']';
+  const std::string name = brackets ? host.substr(1, host.size() - 2) : host;
   const std::string port = target.substr(colon + 1);
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  const int error = getaddrinfo(name.c_str(), port.c_str(), &hints, &found);
   if (error != 0) {
     return absl::UnavailableError(absl::StrCat(
         "teacher '", target, "' does not resolve: ", gai_strerror(error)));
@@ -51,7 +55,7 @@ absl::StatusOr<std::vector<std::string>> ResolveTarget(
   std::vector<std::string> addresses;
   for (const addrinfo* it = found; it != nullptr; it = it->ai_next) {
     if (has_ipv4 && it->ai_family != AF_INET) continue;
-    addresses.push_back(NumericAddress(*it, port));
+    addresses.push_back(NumericAddress(*it, host, port));
   }
   freeaddrinfo(found);
   return addresses;

@@ -15,8 +15,9 @@
 
 namespace kodistil {
 
-// host:port addresses for `targets`: each name is resolved, so that one DNS
-// name may stand for several servers. INVALID_ARGUMENT names what is not
+// Addresses for `targets`, which are host:port: each name is resolved, so that
+// one DNS name may stand for several servers, and stays with the address
+// (name@10.0.0.1:50051, see NewChannel). INVALID_ARGUMENT names what is not
 // host:port, UNAVAILABLE what does not resolve.
 absl::StatusOr<std::vector<std::string>> ResolveTargets(
     const std::vector<std::string>& targets);

@@ -12,8 +12,8 @@ TEST(ResolveTargetsTest, NumbersStayAndNamesAreResolved) {
   ASSERT_OK_AND_ASSIGN(const auto addresses,
                        ResolveTargets({"127.0.0.1:50051", "[::1]:50052",
                                        "localhost:50053", "127.0.0.1:50051"}));
-  EXPECT_THAT(addresses,
-              ElementsAre("127.0.0.1:50051", "[::1]:50052", "127.0.0.1:50053"));
+  EXPECT_THAT(addresses, ElementsAre("127.0.0.1:50051", "[::1]:50052",
+                                     "localhost@127.0.0.1:50053"));
 }
 
 TEST(ResolveTargetsTest, WhatIsNoTargetIsNamed) {

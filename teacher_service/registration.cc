@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Registration>> Registration::Start(
 Registration::Registration(const RegistrationOptions& options)
     : options_(options),
       stub_(v1::TeacherRegistryService::NewStub(
-          NewChannel(options.coordinator))) {
+          NewChannel(options.coordinator, options.access))) {
   if (!options.coordinator.empty()) thread_ = std::thread([this] { Run(); });
 }
 

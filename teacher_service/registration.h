@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "kodistil/v1/coordinator.grpc.pb.h"
 
 namespace kodistil {
@@ -18,6 +19,8 @@ namespace kodistil {
 struct RegistrationOptions {
   // host:port of the coordinator; empty for none, and nothing is done.
   std::string coordinator;
+  // Of the connection to the coordinator.
+  AccessOptions access;
   // host or host:port by which the coordinator reaches this server; empty for
   // the address that its calls come from.
   std::string advertise;
