@@ -17,6 +17,8 @@ readonly PACKAGES=(
   # Presubmit and tests.
   ca-certificates clang clang-format clang-tidy curl libclang-rt-dev
   mecab-utils procps python3 shellcheck
+  # Certificates (deploy/certs.sh).
+  openssl
 )
 
 # "pkg-config module" -> found in one of the packages above.
@@ -37,8 +39,8 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin pkg-config
-  protoc python3 shellcheck
+  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin openssl
+  pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {
