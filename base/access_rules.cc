@@ -45,6 +45,8 @@ constexpr Rule kRules[] = {
     {"CoordinatorService/ListTrials", kAll},
     {"CoordinatorService/Explain", kAll},
     {"CoordinatorService/Cancel", kAdmin},
+    {"TeacherRegistryService/RegisterTeacher", kWriters},
+    {"TeacherRegistryService/DeregisterTeacher", kWriters},
     {"SentimentService/Classify", kAll},
 };
 
