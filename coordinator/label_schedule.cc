@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/sweep_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -48,6 +49,7 @@ LabelSchedule::LabelSchedule(const LabelScheduleOptions& options,
   for (const RowWork& row : work) {
     rows_[row.index].tokens = std::max(1, row.tokens);
     rows_[row.index].done = false;
+    tokens_left_ += rows_[row.index].tokens;
     waiting_.push_back(row.index);
   }
 }
@@ -206,7 +208,10 @@ int64_t LabelSchedule::Acknowledge(int number,
     tokens += row.tokens;
     teacher.sent.erase(it);
     --row.holders;
-    counted += !row.done;
+    if (!row.done) {
+      ++counted;
+      tokens_left_ -= row.tokens;
+    }
     row.done = true;
   }
   if (oldest.order == 0) return 0;
@@ -216,6 +221,9 @@ int64_t LabelSchedule::Acknowledge(int number,
   if (counted == 0) return 0;
   done_ += counted;
   shares_[teacher.address].rows += counted;
+  SweepMetrics::Process()
+      .labelled_rows.With({teacher.address})
+      .Increment(counted);
   last_progress_ = options_.now();
   return counted;
 }
@@ -285,6 +293,26 @@ std::map<std::string, TeacherShare> LabelSchedule::Shares() const {
     shares[teacher.address].connected += options_.now() - teacher.joined;
   }
   return shares;
+}
+
+v1::LabellingStatus LabelSchedule::Status() const {
+  const std::map<std::string, TeacherShare> shares = Shares();
+  v1::LabellingStatus status;
+  absl::MutexLock lock(&mutex_);
+  status.set_rows(total_);
+  status.set_rows_done(done_);
+  status.set_tokens_waiting(tokens_left_);
+  for (const auto& [address, share] : shares) {
+    v1::TeacherStatus* const teacher = status.add_teachers();
+    teacher->set_address(address);
+    teacher->set_rows(share.rows);
+    const double seconds = absl::ToDoubleSeconds(share.connected);
+    if (seconds > 0) teacher->set_rows_per_second(share.rows / seconds);
+    for (const Teacher& known : teachers_) {
+      if (known.here && known.address == address) teacher->set_connected(true);
+    }
+  }
+  return status;
 }
 
 int64_t LabelSchedule::WindowOf(int teacher) const {
