@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/sweep_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -221,9 +220,6 @@ int64_t LabelSchedule::Acknowledge(int number,
   if (counted == 0) return 0;
   done_ += counted;
   shares_[teacher.address].rows += counted;
-  SweepMetrics::Process()
-      .labelled_rows.With({teacher.address})
-      .Increment(counted);
   last_progress_ = options_.now();
   return counted;
 }
