@@ -2,15 +2,18 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/raw_call.h"
+#include "base/retry.h"
 #include "base/testing.h"
 #include "kodistil/v1/artifact.grpc.pb.h"
 
@@ -25,6 +28,7 @@ class SlowArtifacts : public v1::ArtifactService::Service {
   grpc::Status Get(
       grpc::ServerContext* context, const v1::GetArtifactRequest* request,
       grpc::ServerWriter<v1::GetArtifactResponse>* writer) override {
+    ++calls;
     v1::GetArtifactResponse response;
     response.set_chunk(request->digest());
     writer->Write(response);
@@ -33,7 +37,17 @@ class SlowArtifacts : public v1::ArtifactService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status Put(grpc::ServerContext* context,
+                   grpc::ServerReader<v1::PutArtifactRequest>* reader,
+                   v1::PutArtifactResponse* response) override {
+    v1::PutArtifactRequest request;
+    while (reader->Read(&request)) ++puts;
+    return grpc::Status::OK;
+  }
+
   absl::Notification release;
+  std::atomic<int> calls{0};
+  std::atomic<int> puts{0};  // messages
 };
 
 TEST(ServerTest, HealthIsServingForTheWholeServer) {
@@ -124,6 +138,82 @@ TEST(ServerTest, CallLongerThanTheDrainIsCancelled) {
   EXPECT_FALSE(reader->Finish().ok());
   service.release.Notify();
   shutdown.join();
+}
+
+TEST(ServerTest, CallsBeyondThoseOfOneConnectionWaitAtTheClient) {
+  SlowArtifacts service;
+  ServerOptions options;
+  options.max_calls_per_connection = 2;
+  ASSERT_OK_AND_ASSIGN(const auto server, Server::Start(options, {&service}));
+  const auto channel = NewChannel(server->address());
+  const auto stub = v1::ArtifactService::NewStub(channel);
+  grpc::ClientContext contexts[3];
+  std::unique_ptr<grpc::ClientReader<v1::GetArtifactResponse>> readers[3];
+  v1::GetArtifactResponse response;
+  for (int i = 0; i < 2; ++i) {
+    readers[i] = stub->Get(&contexts[i], {});
+    ASSERT_TRUE(readers[i]->Read(&response));
+  }
+  // The third is not even sent.
+  contexts[2].set_deadline(
+      absl::ToChronoTime(absl::Now() + absl::Milliseconds(200)));
+  readers[2] = stub->Get(&contexts[2], {});
+  EXPECT_FALSE(readers[2]->Read(&response));
+  EXPECT_EQ(FromGrpcStatus(readers[2]->Finish()).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(service.calls, 2);
+  // Control: another client is served.
+  const auto other =
+      v1::ArtifactService::NewStub(NewChannel(server->address()));
+  grpc::ClientContext context;
+  const auto reader = other->Get(&context, {});
+  EXPECT_TRUE(reader->Read(&response));
+  service.release.Notify();
+}
+
+// A message of as many bytes as `size`, in the end.
+absl::Status PutOfSize(const std::shared_ptr<grpc::Channel>& channel,
+                       size_t size) {
+  const auto stub = v1::ArtifactService::NewStub(channel);
+  grpc::ClientContext context;
+  v1::PutArtifactResponse response;
+  const auto writer = stub->Put(&context, &response);
+  v1::PutArtifactRequest request;
+  request.set_chunk(std::string(size, 'x'));
+  request.mutable_chunk()->resize(2 * size - request.ByteSizeLong());
+  writer->Write(request);
+  writer->WritesDone();
+  return FromGrpcCall(writer->Finish(), context);
+}
+
+TEST(ServerTest, MessageBeyondTheLimitIsResourceExhaustedAndNotRetried) {
+  SlowArtifacts service;
+  const size_t limit = ServerOptions().max_message_bytes;
+  ASSERT_OK_AND_ASSIGN(const auto server, Server::Start({}, {&service}));
+  const auto channel = NewChannel(server->address());
+  int tries = 0;
+  const auto put = [&](size_t size) {
+    tries = 0;
+    return RetryUnavailable(absl::Seconds(10), [&] {
+      ++tries;
+      return PutOfSize(channel, size);
+    });
+  };
+  EXPECT_OK(put(limit));
+  EXPECT_EQ(service.puts, 1);
+  EXPECT_THAT(put(limit + 1), StatusIs(absl::StatusCode::kResourceExhausted,
+                                       HasSubstr("16777217")));
+  EXPECT_EQ(tries, 1);
+  EXPECT_EQ(service.puts, 1);
+  // Control: what would have been retried.
+  server->Shutdown();
+  EXPECT_THAT(RetryUnavailable(absl::Milliseconds(300),
+                               [&] {
+                                 ++tries;
+                                 return PutOfSize(channel, 1000);
+                               }),
+              StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+  EXPECT_GT(tries, 2);
 }
 
 TEST(NewChannelTest, NobodyThereIsUnavailable) {

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/request_id.h"
 #include "base/status_macros.h"
 #include "coordinator/explain_trial.h"
@@ -204,10 +205,7 @@ absl::Status CoordinatorServiceImpl::CheckResult(
                         result.correct(), result.total(), result.parameters()));
   }
   for (const auto& [name, digest] : result.files()) {
-    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
-      return absl::InvalidArgumentError(
-          absl::StrCat("result: '", name, "' is no plain file name"));
-    }
+    KODISTIL_RETURN_IF_ERROR(CheckName("result: file", name));
     if (!artifacts_.Exists(digest)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "result: the file ", name, " (", digest, ") was not uploaded"));
@@ -268,6 +266,11 @@ grpc::Status CoordinatorServiceImpl::SubmitSweep(
     v1::SubmitSweepResponse* response) {
   const auto place = calls_.Enter(context);
   if (!place.ok()) return ToGrpcStatus(place.status());
+  for (const v1::Trial& trial : request->trials()) {
+    // It names folders here and at the workers.
+    const absl::Status named = CheckName("trial id", trial.trial_id());
+    if (!named.ok()) return ToGrpcStatus(named);
+  }
   const auto submitted =
       ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());

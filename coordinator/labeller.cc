@@ -156,7 +156,8 @@ class TeacherLink {
       grpc::ClientReaderWriter<v1::LabelRequest, v1::LabelResponse>;
 
   absl::Status Stream() {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address_));
+    const auto stub =
+        v1::TeacherService::NewStub(NewChannel(address_, options_.access));
     grpc::ClientContext context;
     {
       absl::MutexLock lock(&mutex_);
@@ -316,9 +317,11 @@ absl::StatusOr<std::vector<std::string>> ResolveTargets(
       char numeric[NI_MAXHOST];
       getnameinfo(it->ai_addr, it->ai_addrlen, numeric, sizeof(numeric),
                   nullptr, 0, NI_NUMERICHOST);
-      const std::string address = it->ai_family == AF_INET6
-                                      ? absl::StrCat("[", numeric, "]:", port)
-                                      : absl::StrCat(numeric, ":", port);
+      const std::string machine = it->ai_family == AF_INET6
+                                      ? absl::StrCat("[", numeric, "]")
+                                      : std::string(numeric);
+      const std::string address = absl::StrCat(
+          machine == host ? "" : absl::StrCat(host, "@"), machine, ":", port);
       if (std::find(addresses.begin(), addresses.end(), address) ==
           addresses.end()) {
         addresses.push_back(address);

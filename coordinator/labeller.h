@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "corpus/dataset.h"
 #include "kodistil/v1/logit_store.pb.h"
 
@@ -29,6 +30,8 @@ struct LabellerOptions {
   int window = 4;
   // How long labelling goes on while no teacher answers.
   absl::Duration patience = absl::Minutes(5);
+  // Of the connections to the teachers.
+  AccessOptions access;
 
   absl::Status Validate() const;
 };
@@ -52,8 +55,9 @@ absl::StatusOr<LabelReport> LabelRows(
     const LabellerOptions& options, const Dataset& dataset,
     const std::vector<v1::IndexRange>& missing, const LabelProgress& progress);
 
-// host:port addresses for `targets`: each name is resolved, so that one DNS
-// name may stand for several servers. INVALID_ARGUMENT names what is not
+// Addresses for `targets`, which are host:port: each name is resolved, so that
+// one DNS name may stand for several servers, and stays with the address
+// (name@10.0.0.1:50051, see NewChannel). INVALID_ARGUMENT names what is not
 // host:port, UNAVAILABLE what does not resolve.
 absl::StatusOr<std::vector<std::string>> ResolveTargets(
     const std::vector<std::string>& targets);

@@ -31,10 +31,11 @@ absl::Status Call(v1::LogitStoreService::Stub* stub,
 }  // namespace
 
 StoreAccess::StoreAccess(const std::string& address,
+                         const AccessOptions& access,
                          std::function<void()> between_tries)
     : address_(address),
       between_tries_(std::move(between_tries)),
-      stub_(v1::LogitStoreService::NewStub(NewChannel(address))) {}
+      stub_(v1::LogitStoreService::NewStub(NewChannel(address, access))) {}
 
 absl::Status StoreAccess::Retry(
     const std::function<absl::Status()>& call) const {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/access.h"
 #include "corpus/dataset.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
 
@@ -21,8 +22,9 @@ namespace kodistil {
 class StoreAccess {
  public:
   // `between_tries` is called when the store could not be reached, before it is
-  // asked again.
+  // asked again; it may be null.
   explicit StoreAccess(const std::string& address,
+                       const AccessOptions& access = {},
                        std::function<void()> between_tries = nullptr);
 
   struct Registration {

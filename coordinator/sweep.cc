@@ -21,6 +21,7 @@
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -133,6 +134,7 @@ class Sweep {
 
 absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
   KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
   std::tie(host_, port_) = listen;
@@ -142,6 +144,10 @@ absl::Status Sweep::Open() {
         "--listen=", options_.listen,
         " needs --advertise, the name by which workers elsewhere reach this "
         "machine"));
+  }
+  if (options_.access.local_name.empty() && !IsLoopback(advertised_)) {
+    // What the certificate of this machine was issued for.
+    options_.access.local_name = advertised_;
   }
   if (!options_.listen.empty()) KODISTIL_RETURN_IF_ERROR(TryListen());
   KODISTIL_ASSIGN_OR_RETURN(metrics_, MetricsEndpoint::Start(options_.metrics));
@@ -174,6 +180,7 @@ absl::Status Sweep::Open() {
   cluster.threads = options_.threads;
   cluster.pack = options_.pack;
   cluster.device = options_.device;
+  cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;
   ledger.lease = options_.lease;
@@ -187,6 +194,7 @@ absl::Status Sweep::TryListen() const {
   ServerOptions options;
   options.host = host_;
   options.port = port_;
+  options.access = options_.access;
   return Server::Start(options, {}).status();
 }
 
@@ -359,6 +367,7 @@ absl::Status Sweep::TrainStudents() {
   ServerOptions server_options;
   server_options.host = host_;
   server_options.port = port_;
+  server_options.access = options_.access;
   server_options.drain = options_.drain_limit;
   server_options.drain_grace = options_.drain_grace;
   KODISTIL_ASSIGN_OR_RETURN(
@@ -406,7 +415,8 @@ absl::Status Sweep::SaveStudents() {
     const std::string folder =
         InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
     for (const auto& [name, digest] : trial.result().files()) {
-      const std::string path = JoinPath(folder, name);
+      KODISTIL_ASSIGN_OR_RETURN(const std::string path,
+                                PathUnder(folder, "student's file", name));
       if (FileExists(path)) continue;
       KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
       KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "base/metrics_endpoint.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
@@ -63,6 +64,9 @@ struct SweepOptions {
   // As drain_grace and drain of ServerOptions.
   absl::Duration drain_grace = absl::ZeroDuration();
   absl::Duration drain_limit = absl::Seconds(10);
+  // Of all connections, those of the local processes included. Workers and
+  // teachers elsewhere need certificates of the same authority.
+  AccessOptions access;
   // Where the coordinator shows its metrics.
   MetricsEndpointOptions metrics;
   // Stops after labelling: no trials.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/format_version.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 
@@ -13,6 +14,8 @@ namespace kodistil {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kVersion = 1;
 
 // Copies json[key] to *value where it is there with the type of *value.
 template <typename Value>
@@ -34,6 +37,11 @@ absl::StatusOr<TeacherRecord> LoadTeacherRecord(const std::string& path) {
   if (!json.is_object()) {
     return absl::DataLossError(absl::StrCat(path, ": expected a JSON object"));
   }
+  // The first ones had none.
+  uint64_t version = 1;
+  Read(json, "format_version", &version);
+  KODISTIL_RETURN_IF_ERROR(CheckFormatVersion(
+      {"teacher's record", 1, kVersion, "or delete it"}, path, version));
   TeacherRecord record;
   Read(json, "name", &record.name);
   Read(json, "fingerprint", &record.fingerprint);
@@ -53,6 +61,7 @@ absl::StatusOr<TeacherRecord> LoadTeacherRecord(const std::string& path) {
 absl::Status SaveTeacherRecord(const TeacherRecord& record,
                                const std::string& path) {
   Json json;
+  json["format_version"] = kVersion;
   json["name"] = record.name;
   json["fingerprint"] = record.fingerprint;
   json["num_classes"] = record.num_classes;

@@ -14,6 +14,7 @@
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/retry.h"
 #include "base/server.h"
@@ -60,9 +61,10 @@ TeacherStage::TeacherStage(Context context, std::string teacher)
     for (const uint32_t index : context_.dataset->IndicesOf(Split::kTrain)) {
       split.UpdateUint64(index);
     }
-    folder_ = JoinPath(
-        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name, "-",
-                               split.FinishHex().substr(0, 8)));
+    folder_ =
+        JoinPath(work_dir, absl::StrCat("teachers/ngram-",
+                                        FileNameFor(context_.dataset->name),
+                                        "-", split.FinishHex().substr(0, 8)));
   } else if (!Remote()) {
     folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
     if (folder_.back() == '/') folder_.pop_back();
@@ -86,6 +88,8 @@ absl::Status TeacherStage::SaveRecord() const {
 
 absl::Status TeacherStage::Prepare() {
   const auto known = LoadTeacherRecord(RecordPath());
+  // One of a newer program is not ours to replace.
+  if (absl::IsFailedPrecondition(known.status())) return known.status();
   if (known.ok()) record_ = *known;
   if (Remote()) {
     const absl::Status described = Describe();
@@ -179,7 +183,8 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
                             ResolveTargets(servers));
   absl::Status status;
   for (const std::string& address : addresses) {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address));
+    const auto stub = v1::TeacherService::NewStub(
+        NewChannel(address, context_.options->access));
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
     status = Annotate(
@@ -229,7 +234,8 @@ absl::Status TeacherStage::Label() {
   manifest.set_dataset_fingerprint(dataset.Fingerprint());
   manifest.set_row_count(dataset.rows.size());
   manifest.set_num_classes(record_.num_classes);
-  const StoreAccess access(store, [this] { KeepAlive(); });
+  const StoreAccess access(store, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_RETURN_IF_ERROR(access.CreateSet(manifest));
   KODISTIL_RETURN_IF_ERROR(LabelMissing(store));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -252,7 +258,7 @@ absl::Status TeacherStage::Label() {
 absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   KODISTIL_ASSIGN_OR_RETURN(const StoreAccess::Registration registration,
-                            StoreAccess(store_address)
+                            StoreAccess(store_address, context_.options->access)
                                 .Register(dataset, SetId(record_, dataset),
                                           context_.options->replace_dataset));
   if (registration.known) {
@@ -275,7 +281,8 @@ absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
 absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   const v1::LogitSetId id = SetId(record_, dataset);
-  const StoreAccess access(store_address, [this] { KeepAlive(); });
+  const StoreAccess access(store_address, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
   const int64_t total = missing.count();
   if (total == 0) {
@@ -286,6 +293,7 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   LabellerOptions options;
   KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
   options.set = id;
+  options.access = context_.options->access;
   ProgressLine line;
   const absl::Time start = absl::Now();
   absl::Status supervised;

@@ -199,6 +199,21 @@ TEST_F(DatasetReaderTest, NamedDatasetWithoutFolderSaysWhereItIs) {
                              HasSubstr("deploy/fetch_data.sh"))));
 }
 
+TEST_F(DatasetReaderTest, TextsBeyondTheLimitAreBadRows) {
+  const std::string longest(10000, 'x');
+  const std::string path =
+      Write("long.txt", absl::StrCat("ok\n", longest, "\n", longest, "y\n"));
+  EXPECT_THAT(ReadDataset(Options("lines:" + path), nullptr),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("long.txt:3"),
+                             HasSubstr("10001 characters, expected at most "
+                                       "10000"))));
+  DatasetOptions options = Options("lines:" + path);
+  options.skip_bad_rows = true;
+  ASSERT_OK_AND_ASSIGN(const Dataset dataset, ReadDataset(options, nullptr));
+  EXPECT_EQ(dataset.rows.size(), 2u);
+}
+
 TEST_F(DatasetReaderTest, UnknownNamesAndFilesAreTold) {
   EXPECT_THAT(ReadDataset(Options("nsmcc"), nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -19,6 +19,8 @@ packages=(
   # Presubmit and tests.
   ca-certificates clang clang-format clang-tidy curl libclang-rt-dev
   mecab-utils procps python3 shellcheck
+  # Certificates (deploy/certs.sh).
+  openssl
 )
 
 readonly BENCH_PACKAGES=(python3-flask python3-torch wrk)
@@ -41,8 +43,8 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin pkg-config
-  protoc python3 shellcheck
+  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin openssl
+  pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {

@@ -7,6 +7,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
 #include "base/metrics.h"
@@ -33,6 +34,7 @@ ABSL_FLAG(absl::Duration, lock_wait,
 ABSL_FLAG(int, max_calls, kodistil::LogitStoreServiceOptions().max_calls,
           "calls served at once; further ones are UNAVAILABLE");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_ACCESS_FLAGS();
 KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
@@ -54,6 +56,7 @@ absl::Status Run() {
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
+  server_options.access = AccessFromFlags();
   DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_RETURN_IF_ERROR(server_options.Validate());
 
@@ -96,7 +99,7 @@ int main(int argc, char** argv) {
        "Serves logits of teachers, keyed by dataset index, out of a RocksDB "
        "database.",
        {"bazel run //logit_store -- --db_path=work/logit_store --port=50061",
-        "bazel run //logit_store -- --host=0.0.0.0 --port=0 "
-        "--port_file=store.port"}});
+        "bazel run //logit_store -- --host=0.0.0.0 --tls_cert=store.crt "
+        "--tls_key=store.key --tls_ca=ca.crt"}});
   return kodistil::ExitCodeOf(kodistil::Run());
 }

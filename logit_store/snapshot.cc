@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_client.h"
@@ -57,16 +58,15 @@ absl::Status CheckFile(absl::string_view bytes, const std::string& path,
   if (bytes.size() < kHeaderBytes || bytes.substr(0, 8) != kMagic) {
     return damaged("the header is not one of a snapshot");
   }
-  const uint64_t version = GetUint(bytes, 8, 4);
-  if (version > kVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("logit snapshot ", path, ": format version ", version,
-                     ", this program reads up to ", kVersion));
-  }
+  // First, so that a damaged version is no newer one: every version has its
+  // checksum there.
   if (Crc32c(bytes.substr(0, kHeaderCrcAt)) !=
       GetUint(bytes, kHeaderCrcAt, 4)) {
     return damaged("the header's checksum does not match");
   }
+  KODISTIL_RETURN_IF_ERROR(CheckFormatVersion(
+      {"logit snapshot", 1, kVersion, "or delete it: it is fetched again"},
+      path, GetUint(bytes, 8, 4)));
   if (bytes.substr(kDigestAt, kDigestBytes) != DigestOf(source)) {
     return damaged("it holds other logits than its name says");
   }
@@ -102,7 +102,9 @@ absl::Status NameMissing(const SnapshotSource& source, uint64_t row_count,
 }
 
 absl::Status Fetch(const std::string& path, const SnapshotSource& source) {
-  LogitStoreClient client(source.address);
+  LogitStoreClientOptions options;
+  options.access = source.access;
+  LogitStoreClient client(source.address, options);
   KODISTIL_ASSIGN_OR_RETURN(const v1::DescribeDatasetResponse dataset,
                             client.DescribeDataset(source.dataset));
   KODISTIL_RETURN_IF_ERROR(
@@ -155,9 +157,12 @@ absl::StatusOr<LogitSnapshot> LogitSnapshot::OpenOrFetch(
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(JoinPath(cache_dir, "logits")));
   KODISTIL_ASSIGN_OR_RETURN(const FileLock lock,
                             FileLock::Acquire(absl::StrCat(path, ".lock")));
-  // Another process may have made it while this one waited.
+  // Another process may have made it while this one waited. A newer program's
+  // is not ours to replace.
   snapshot = Open(path, source);
-  if (snapshot.ok()) return snapshot;
+  if (snapshot.ok() || absl::IsFailedPrecondition(snapshot.status())) {
+    return snapshot;
+  }
   KODISTIL_RETURN_IF_ERROR(Annotate(
       Fetch(path, source), absl::StrCat("logit store ", source.address)));
   return Open(path, source);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/access.h"
 #include "base/files.h"
 
 namespace kodistil {
@@ -18,6 +19,7 @@ struct SnapshotSource {
   std::string teacher_fingerprint;
   std::string dataset;              // name in the store
   std::string dataset_fingerprint;  // what the caller's dataset has
+  AccessOptions access = {};        // of the connection; not part of the digest
 };
 
 // Movable; thread-safe to read.

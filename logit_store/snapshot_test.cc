@@ -1,11 +1,13 @@
 #include "logit_store/snapshot.h"
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/server.h"
 #include "base/testing.h"
 #include "corpus/dataset.h"
@@ -147,6 +149,23 @@ TEST_F(SnapshotTest, DamageAnywhereIsFoundAndHealed) {
   ASSERT_OK(LogitSnapshot::OpenOrFetch(cache_, source_));
   ASSERT_OK_AND_ASSIGN(const std::string healed, ReadFile(path_));
   EXPECT_TRUE(healed == good);
+}
+
+TEST_F(SnapshotTest, NewerVersionIsRefusedAndStays) {
+  PutAll();
+  ASSERT_OK(LogitSnapshot::OpenOrFetch(cache_, source_));
+  ASSERT_OK_AND_ASSIGN(std::string newer, ReadFile(path_));
+  newer[8] = 2;
+  const uint32_t checksum = Crc32c(newer.substr(0, 60));
+  std::memcpy(&newer[60], &checksum, sizeof(checksum));
+  ASSERT_OK(WriteFileAtomically(path_, newer));
+  EXPECT_THAT(LogitSnapshot::OpenOrFetch(cache_, source_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(path_),
+                             HasSubstr("found logit snapshot format version 2, "
+                                       "this program reads version 1"),
+                             HasSubstr("delete it"))));
+  EXPECT_TRUE(*ReadFile(path_) == newer);
 }
 
 TEST_F(SnapshotTest, WrittenSnapshotNeedsNoStore) {

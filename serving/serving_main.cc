@@ -10,6 +10,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
 #include "base/process_metrics.h"
@@ -46,6 +47,7 @@ ABSL_FLAG(absl::Duration, reload_interval,
           kodistil::ModelSetOptions().reload_interval,
           "how often the folders are looked at for a new model; 0 for never");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_ACCESS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -73,6 +75,7 @@ absl::StatusOr<StudentServerOptions> OptionsFromFlags() {
   options.classifier.time_limit = absl::GetFlag(FLAGS_time_limit);
   options.classifier.pool = {threads, absl::GetFlag(FLAGS_max_queue)};
   options.grpc.host = options.http.host = absl::GetFlag(FLAGS_host);
+  options.grpc.access = AccessFromFlags();
   options.grpc.port = absl::GetFlag(FLAGS_port);
   options.grpc.max_message_bytes = kMaxMessage;
   DrainFromFlags(&options.grpc.drain_grace, &options.grpc.drain);

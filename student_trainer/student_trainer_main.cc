@@ -9,6 +9,7 @@
 #include "absl/flags/flag.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/metrics_flags.h"
 #include "base/server.h"
@@ -38,6 +39,7 @@ ABSL_FLAG(absl::Duration, coordinator_timeout,
           "as 90s or 5m.");
 ABSL_FLAG(absl::Duration, idle_exit, kodistil::WorkerOptions().idle_exit,
           "Exit when there was nothing to do for so long, such as 10m.");
+KODISTIL_DEFINE_CLIENT_ACCESS_FLAGS();
 
 KODISTIL_DEFINE_METRICS_FLAGS();
 
@@ -56,6 +58,7 @@ WorkerOptions OptionsFromFlags() {
   options.coordinator_timeout = absl::GetFlag(FLAGS_coordinator_timeout);
   options.idle_exit = absl::GetFlag(FLAGS_idle_exit);
   options.build = VersionString();
+  options.access = ClientAccessFromFlags();
   return options;
 }
 

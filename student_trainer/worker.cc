@@ -274,11 +274,13 @@ absl::Status WorkerOptions::Validate() const {
 absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                                     const absl::Notification& stop) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options.access));
   KeepLargeBlocksApart();
   TrialRunnerOptions runner_options;
   runner_options.cache_dir = options.cache_dir;
   runner_options.threads = options.threads;
   runner_options.build = options.build;
+  runner_options.access = options.access;
   KODISTIL_ASSIGN_OR_RETURN(runner_options.device,
                             ResolveDevice(options.device));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -289,10 +291,11 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   session_options.worker = options.name.empty() ? HostAndPid() : options.name;
   session_options.build = options.build;
   session_options.unreachable_limit = options.coordinator_timeout;
-  CoordinatorSession session(NewChannel(options.coordinator), session_options,
-                             &stop);
+  CoordinatorSession session(NewChannel(options.coordinator, options.access),
+                             session_options, &stop);
   // Uploads have a connection of their own, so that heartbeats never wait.
-  const ArtifactClient artifacts(NewChannel(options.coordinator), cache);
+  const ArtifactClient artifacts(
+      NewChannel(options.coordinator, options.access), cache);
   TrialRunner runner(runner_options, &artifacts);
   const int chosen = runner_options.device == "cpu" ? options.threads : 1;
   const int most = options.pack > 0 ? options.pack : chosen;

@@ -8,6 +8,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
 #include "base/metrics_flags.h"
@@ -40,6 +41,7 @@ ABSL_FLAG(bool, describe, false, "say what the model is and how fast");
 ABSL_FLAG(std::string, output, kodistil::DescribeOptions().output,
           "of --describe: table or json");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_ACCESS_FLAGS();
 KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
@@ -67,13 +69,19 @@ absl::Status Main() {
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
   DrainFromFlags(&server_options.drain_grace, &server_options.drain);
+  server_options.access = AccessFromFlags();
+  // Before the model is loaded, which may take minutes.
+  KODISTIL_RETURN_IF_ERROR(server_options.Validate());
+  KODISTIL_RETURN_IF_ERROR(server_options.access.CheckFiles());
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsEndpoint> metrics,
                             MetricsEndpoint::Start(MetricsFromFlags()));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<TeacherModel> model,
                             LoadTeacherModel(TeacherModelOptionsFromFlags()));
   const TeacherInfo& info = model->info();
   const std::string store_address = absl::GetFlag(FLAGS_logit_store);
-  LogitStoreClient store(store_address);
+  LogitStoreClientOptions store_options;
+  store_options.access = server_options.access;
+  LogitStoreClient store(store_address, store_options);
   KODISTIL_ASSIGN_OR_RETURN(
       const std::unique_ptr<TeacherServiceImpl> service,
       TeacherServiceImpl::Create(model.get(),
@@ -102,13 +110,11 @@ int main(int argc, char** argv) {
   kodistil::ParseCommandLine(
       argc, argv,
       {"bazel run //teacher_service --",
-       "Serves a teacher model: texts in, logits out; with --logit_store it "
-       "also labels datasets into a store.",
+       "Serves a teacher: texts in, logits out, or into a logit store.",
        {"bazel run //teacher_service -- --model=work/teacher "
         "--logit_store=localhost:50052",
         "bazel run //teacher_service -- --model=work/teacher --describe",
-        "bazel run //teacher_service -- --model=work/electra --device=cuda:0 "
-        "--port=0 --port_file=work/teacher.port"}});
+        "bazel run //teacher_service -- --model=electra --device=cuda:0"}});
   if (!absl::GetFlag(FLAGS_describe)) kodistil::BlockStopSignals();
   return kodistil::ExitCodeOf(kodistil::Main());
 }
