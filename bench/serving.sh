@@ -90,7 +90,8 @@ half_p99() {
   bazel-bin/serving/load_test --address="127.0.0.1:$port" \
     --rate="$(awk -v r="$rate" 'BEGIN { print r / 2 }')" \
     --duration="${seconds}s" --connections="$connections" \
-    --dataset="lines:$scratch/load.txt" --skip_bad_rows >"$scratch/half" || cat "$scratch/half" >&2
+    --dataset="lines:$scratch/load.txt" --skip_bad_rows >"$scratch/half" ||
+    cat "$scratch/half" >&2
   sed -nE 's/.*p99 ([0-9.]+),.*/\1/p' "$scratch/half"
 }
 
