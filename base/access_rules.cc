@@ -47,6 +47,7 @@ constexpr Rule kRules[] = {
     {"CoordinatorService/Cancel", kAdmin},
     {"TeacherRegistryService/RegisterTeacher", kWriters},
     {"TeacherRegistryService/DeregisterTeacher", kWriters},
+    {"StatusService/GetStatus", kAll},
     {"SentimentService/Classify", kAll},
 };
 

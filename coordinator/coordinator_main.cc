@@ -11,6 +11,7 @@
 #include "coordinator/cluster_flags.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
+#include "coordinator/status_command.h"
 #include "coordinator/sweep.h"
 #include "coordinator/sweep_flags.h"
 #include "coordinator/teacher_flags.h"
@@ -22,6 +23,10 @@ ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
 ABSL_FLAG(std::string, explain, "",
           "Say why the trial with this id is where it is, and exit");
+ABSL_FLAG(bool, status, false,
+          "Say how the running sweep stands and what would finish it sooner");
+ABSL_FLAG(std::string, coordinator, "",
+          "Of --status: host:port; empty for the sweep of --work_dir here");
 ABSL_FLAG(std::string, spec, "",
           "A sweep in protobuf text format; flags replace its fields");
 ABSL_FLAG(std::string, work_dir, SweepOptions().work_dir,
@@ -81,6 +86,10 @@ int main(int argc, char** argv) {
     return kodistil::RunExplainCommand(absl::GetFlag(FLAGS_work_dir),
                                        absl::GetFlag(FLAGS_explain),
                                        AccessFromFlags());
+  }
+  if (absl::GetFlag(FLAGS_status)) {
+    return kodistil::RunStatusCommand(absl::GetFlag(FLAGS_coordinator),
+                                      absl::GetFlag(FLAGS_work_dir));
   }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(

@@ -9,7 +9,8 @@ CoordinatorServer::CoordinatorServer(const CoordinatorServiceOptions& service,
                                      const ArtifactStore* artifacts,
                                      CheckpointStore* checkpoints)
     : trials_(service, ledger, artifacts, checkpoints),
-      artifacts_(artifacts, {}, checkpoints) {}
+      artifacts_(artifacts, {}, checkpoints),
+      status_(ledger) {}
 
 absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Start(
     const ServerOptions& server, const CoordinatorServiceOptions& service,
@@ -20,7 +21,7 @@ absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Start(
   KODISTIL_ASSIGN_OR_RETURN(
       started->server_,
       Server::Start(server, {&started->trials_, &started->artifacts_,
-                             &started->teachers_}));
+                             &started->teachers_, &started->status_}));
   return started;
 }
 

@@ -1,5 +1,5 @@
 // Everything that a sweep serves on one port: trials for workers, artefacts,
-// the registry of teachers.
+// the registry of teachers, how the sweep stands.
 
 #ifndef KODISTIL_COORDINATOR_COORDINATOR_SERVER_H_
 #define KODISTIL_COORDINATOR_COORDINATOR_SERVER_H_
@@ -13,6 +13,7 @@
 #include "base/server.h"
 #include "coordinator/coordinator_service.h"
 #include "coordinator/ledger.h"
+#include "coordinator/status_board.h"
 #include "coordinator/teacher_registry.h"
 
 namespace kodistil {
@@ -32,6 +33,7 @@ class CoordinatorServer {
   int port() const { return server_->port(); }
   CoordinatorServiceImpl& trials() { return trials_; }
   TeacherRegistry& teachers() { return teachers_; }
+  StatusBoard& status() { return status_; }
 
   // See Server.
   void BeginDrain() { server_->BeginDrain(); }
@@ -46,6 +48,7 @@ class CoordinatorServer {
   CoordinatorServiceImpl trials_;
   ArtifactServiceImpl artifacts_;
   TeacherRegistry teachers_;
+  StatusBoard status_;
   std::unique_ptr<Server> server_;
 };
 

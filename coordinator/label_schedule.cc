@@ -48,6 +48,7 @@ LabelSchedule::LabelSchedule(const LabelScheduleOptions& options,
   for (const RowWork& row : work) {
     rows_[row.index].tokens = std::max(1, row.tokens);
     rows_[row.index].done = false;
+    tokens_left_ += rows_[row.index].tokens;
     waiting_.push_back(row.index);
   }
 }
@@ -206,7 +207,10 @@ int64_t LabelSchedule::Acknowledge(int number,
     tokens += row.tokens;
     teacher.sent.erase(it);
     --row.holders;
-    counted += !row.done;
+    if (!row.done) {
+      ++counted;
+      tokens_left_ -= row.tokens;
+    }
     row.done = true;
   }
   if (oldest.order == 0) return 0;
@@ -285,6 +289,26 @@ std::map<std::string, TeacherShare> LabelSchedule::Shares() const {
     shares[teacher.address].connected += options_.now() - teacher.joined;
   }
   return shares;
+}
+
+v1::LabellingStatus LabelSchedule::Status() const {
+  const std::map<std::string, TeacherShare> shares = Shares();
+  v1::LabellingStatus status;
+  absl::MutexLock lock(&mutex_);
+  status.set_rows(total_);
+  status.set_rows_done(done_);
+  status.set_tokens_waiting(tokens_left_);
+  for (const auto& [address, share] : shares) {
+    v1::TeacherStatus* const teacher = status.add_teachers();
+    teacher->set_address(address);
+    teacher->set_rows(share.rows);
+    const double seconds = absl::ToDoubleSeconds(share.connected);
+    if (seconds > 0) teacher->set_rows_per_second(share.rows / seconds);
+    for (const Teacher& known : teachers_) {
+      if (known.here && known.address == address) teacher->set_connected(true);
+    }
+  }
+  return status;
 }
 
 int64_t LabelSchedule::WindowOf(int teacher) const {

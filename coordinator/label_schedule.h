@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "kodistil/v1/status.pb.h"
 
 namespace kodistil {
 
@@ -98,6 +99,8 @@ class LabelSchedule {
   int connected() const;
   // By address.
   std::map<std::string, TeacherShare> Shares() const;
+  // All of it, for people.
+  v1::LabellingStatus Status() const;
   // Tokens that the teacher may have without an acknowledgement.
   int64_t WindowOf(int teacher) const;
 
@@ -156,6 +159,7 @@ class LabelSchedule {
   std::deque<Teacher> teachers_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, TeacherShare> shares_ ABSL_GUARDED_BY(mutex_);
   int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t tokens_left_ ABSL_GUARDED_BY(mutex_) = 0;  // of rows not done
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   absl::Time last_progress_ ABSL_GUARDED_BY(mutex_);

@@ -259,6 +259,31 @@ TEST(LabelScheduleTest, RowLongerThanTheWindowIsSentAlone) {
   EXPECT_THAT(schedule.TryTake(teacher), ElementsAre(9));
 }
 
+TEST(LabelScheduleTest, StatusIsOfRowsTokensAndTeachers) {
+  absl::Time now = absl::UnixEpoch();
+  LabelScheduleOptions options;
+  options.now = [&now] { return now; };
+  LabelSchedule schedule(options, {{7, 100}, {9, 30}, {11, 4}});
+  const int first = schedule.Join("first");
+  const int second = schedule.Join("second");
+  schedule.TryTake(first);
+  now += absl::Seconds(2);
+  schedule.Acknowledge(first, {7, 11});
+  schedule.Acknowledge(first, {7});  // again: it is not counted
+  schedule.Leave(second);
+  const v1::LabellingStatus status = schedule.Status();
+  EXPECT_EQ(status.rows(), 3);
+  EXPECT_EQ(status.rows_done(), 2);
+  EXPECT_EQ(status.tokens_waiting(), 30);
+  ASSERT_EQ(status.teachers_size(), 2);
+  EXPECT_EQ(status.teachers(0).address(), "first");
+  EXPECT_EQ(status.teachers(0).rows(), 2);
+  EXPECT_EQ(status.teachers(0).rows_per_second(), 1);
+  EXPECT_TRUE(status.teachers(0).connected());
+  EXPECT_EQ(status.teachers(1).rows(), 0);
+  EXPECT_FALSE(status.teachers(1).connected());
+}
+
 TEST(LabelScheduleTest, BadOptionsAreNamed) {
   LabelScheduleOptions options;
   options.max_message_rows = 5000;

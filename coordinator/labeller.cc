@@ -249,6 +249,7 @@ void Watch(const LabellerOptions& options, const LabelProgress& progress,
            LabelSchedule* schedule, Links* links) {
   do {
     links->Update();
+    if (options.status) options.status(schedule->Status());
     if (progress && !progress(schedule->done(), schedule->connected())) {
       schedule->Stop(absl::CancelledError("labelling was stopped"));
     }

@@ -34,6 +34,8 @@ struct LabellerOptions {
   // How long labelling goes on while no teacher answers.
   absl::Duration patience = absl::Minutes(5);
   absl::Duration resolve_interval = absl::Seconds(10);
+  // Told ten times a second how it goes; may be null.
+  std::function<void(const v1::LabellingStatus&)> status;
   // Of the connections to the teachers.
   AccessOptions access;
 

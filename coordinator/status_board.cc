@@ -41,6 +41,7 @@ void StatusBoard::SetPhase(v1::GetStatusResponse::Phase phase) {
 }
 
 void StatusBoard::SetPlanned(std::vector<v1::Trial> trials) {
+  for (v1::Trial& trial : trials) trial.set_state(v1::Trial::STATE_PENDING);
   absl::MutexLock lock(&mutex_);
   planned_ = std::move(trials);
 }

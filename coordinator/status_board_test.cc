@@ -60,6 +60,8 @@ TEST_F(StatusBoardTest, AnswersOverTheNetwork) {
 TEST_F(StatusBoardTest, PlannedCellsCountUntilTheLedgerHasThem) {
   board_->SetPlanned(Trials(3));
   EXPECT_EQ(board_->Look(absl::Now()).training().pending(), 3u);
+  EXPECT_LT(board_->Look(absl::Now()).forecast().training_seconds(), 0)
+      << "they take time, which nobody knows yet";
   ASSERT_OK(ledger_->Submit(Trials(2)));
   EXPECT_EQ(board_->Look(absl::Now()).training().pending(), 2u);
   ASSERT_OK(ledger_->Lease("w", absl::Now()));

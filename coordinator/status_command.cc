@@ -39,12 +39,14 @@ absl::StatusOr<std::string> AddressIn(const std::string& work_dir) {
 }  // namespace
 
 absl::StatusOr<v1::GetStatusResponse> AskStatus(const std::string& address,
-                                                const std::string& work_dir) {
+                                                const std::string& work_dir,
+                                                const AccessOptions& access) {
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(access));
   std::string target = address;
   if (target.empty()) {
     KODISTIL_ASSIGN_OR_RETURN(target, AddressIn(work_dir));
   }
-  const auto stub = v1::StatusService::NewStub(NewChannel(target));
+  const auto stub = v1::StatusService::NewStub(NewChannel(target, access));
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
   v1::GetStatusResponse response;
@@ -55,8 +57,9 @@ absl::StatusOr<v1::GetStatusResponse> AskStatus(const std::string& address,
   return response;
 }
 
-int RunStatusCommand(const std::string& address, const std::string& work_dir) {
-  const auto status = AskStatus(address, work_dir);
+int RunStatusCommand(const std::string& address, const std::string& work_dir,
+                     const AccessOptions& access) {
+  const auto status = AskStatus(address, work_dir, access);
   if (!status.ok()) return ExitCodeOf(status.status());
   for (const std::string& line : StatusLines(*status)) {
     std::printf("%s\n", line.c_str());

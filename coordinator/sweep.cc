@@ -271,6 +271,7 @@ absl::Status Sweep::PrepareTeachers() {
   context.stopped = stopped_;
   context.store = [this] { return StoreAddress(); };
   context.registry = &server_->teachers();
+  context.board = &server_->status();
   context.address = absl::StrCat(advertised_, ":", server_->port());
   teachers_ = std::make_unique<SweepTeachers>(context);
   return teachers_->Prepare(&server_->teachers());
@@ -305,11 +306,13 @@ absl::Status Sweep::MakeTrials() {
   SayLine(absl::StrCat("sweep: ", trials_.size(), " cells (",
                        InWork("sweep.textproto"), "):"));
   SayLine(text);
+  server_->status().SetPlanned(trials_);
   return absl::OkStatus();
 }
 
 absl::Status Sweep::LabelRows() {
   if (teachers_ == nullptr) return absl::OkStatus();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_LABELLING);
   KODISTIL_RETURN_IF_ERROR(
       teachers_->Label([this](const std::string& fingerprint) {
         bool wanted = options_.label_only;
@@ -365,6 +368,7 @@ absl::Status Sweep::SubmitTrials() {
 }
 
 absl::Status Sweep::TrainStudents() {
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_TRAINING);
   ledger_->RenewLeases(absl::Now());
   server_->trials().StartLeasing();
   metrics_->SetReady(absl::OkStatus());
@@ -386,6 +390,7 @@ absl::Status Sweep::TrainStudents() {
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
   metrics_->BeginDrain();
   if (stopped_()) server_->BeginDrain();
   server_->trials().StopLeasing();

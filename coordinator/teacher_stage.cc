@@ -338,6 +338,10 @@ absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
   options.set = SetId(record_, *context_.dataset);
   options.access = context_.options->access;
   options.max_length = static_cast<int32_t>(record_.max_length);
+  StatusBoard* const board = context_.board;
+  options.status = [board](const v1::LabellingStatus& status) {
+    board->SetLabelling(status);
+  };
   ProgressLine line;
   const absl::Time start = absl::Now();
   absl::Status supervised;
@@ -350,6 +354,7 @@ absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
             context_.cluster->Supervise([](const auto&...) { return false; });
         return supervised.ok() && !context_.stopped();
       });
+  board->SetLabelling(absl::nullopt);
   KODISTIL_RETURN_IF_ERROR(supervised);
   if (!report.ok()) return report.status();
   record_.label_seconds += absl::ToDoubleSeconds(report->elapsed);

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_store.h"
 #include "coordinator/local_cluster.h"
+#include "coordinator/status_board.h"
 #include "coordinator/sweep.h"
 #include "coordinator/teacher_record.h"
 #include "coordinator/teacher_registry.h"
@@ -32,7 +33,8 @@ class TeacherStage {
     const ArtifactStore* artifacts = nullptr;
     LocalCluster* cluster = nullptr;
     const TeacherRegistry* registry = nullptr;
-    std::string address;  // where teachers register
+    std::string address;           // where teachers register
+    StatusBoard* board = nullptr;  // for people
     std::function<bool()> stopped;
     // Address of the logit store, started when it is asked for.
     std::function<absl::StatusOr<std::string>()> store;

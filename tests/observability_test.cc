@@ -298,6 +298,8 @@ void ObservabilityTest::CheckCoordinator() {
   EXPECT_EQ(coordinator.Value("kodistil_sweep_trials{state=\"running\"}"), 1);
   EXPECT_EQ(coordinator.Value("kodistil_sweep_trials{state=\"done\"}"), 1);
   EXPECT_EQ(coordinator.Sum("kodistil_sweep_trials"), 2);
+  EXPECT_EQ(coordinator.Sum("kodistil_sweep_labelled_rows_total"), kRows);
+  EXPECT_EQ(coordinator.Value("kodistil_sweep_label_rows_waiting"), 0);
   EXPECT_EQ(
       coordinator.Value("kodistil_sweep_attempts_total{outcome=\"done\"}"), 1);
   EXPECT_EQ(coordinator.Sum("kodistil_sweep_attempts_total"), 1);
@@ -324,6 +326,25 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
     EXPECT_EQ(ReadyStatus(name), 200) << name;
   }
   ExpectKnown(exposed);
+}
+
+TEST_F(ObservabilityTest, StatusSaysHowTheSweepStands) {
+  HoldACell();
+  TrainTheOtherCell();
+  const std::string by_address =
+      absl::StrCat("--coordinator=", coordinator_address_);
+  const std::string by_folder = absl::StrCat("--work_dir=", sweep_.work_dir());
+  for (const std::string& flag : {by_address, by_folder}) {
+    ASSERT_OK(RunProgram(folder_, "status", "coordinator/coordinator",
+                         {"--status", flag}));
+  }
+  // One after the other in one file; the cell of the test makes no progress, so
+  // that the other's time is all that is known.
+  const std::string said = LogOf("status");
+  EXPECT_THAT(said, HasSubstr("training: 0 cells wait, 1 run on 1 worker, 1 "
+                              "are done, 0 have failed; "));
+  EXPECT_THAT(said, HasSubstr("sooner: one more worker saves nothing of "));
+  EXPECT_THAT(said, Not(HasSubstr("labelling:")));
 }
 
 TEST_F(ObservabilityTest, HealthAndReflectionAnswerOnEveryServer) {
