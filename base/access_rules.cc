@@ -45,6 +45,9 @@ constexpr Rule kRules[] = {
     {"CoordinatorService/ListTrials", kAll},
     {"CoordinatorService/Explain", kAll},
     {"CoordinatorService/Cancel", kAdmin},
+    {"TeacherRegistryService/RegisterTeacher", kWriters},
+    {"TeacherRegistryService/DeregisterTeacher", kWriters},
+    {"StatusService/GetStatus", kAll},
     {"SentimentService/Classify", kAll},
 };
 

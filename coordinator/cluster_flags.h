@@ -17,7 +17,8 @@
   KODISTIL_DEFINE_ACCESS_FLAGS();                                             \
   ABSL_FLAG(std::vector<std::string>, teachers,                               \
             kodistil::SweepOptions().teachers,                                \
-            "host:port of teacher servers that run elsewhere");               \
+            "Teacher servers elsewhere: host:port, or registered for those "  \
+            "that come by themselves");                                       \
   ABSL_FLAG(std::string, logit_store, kodistil::SweepOptions().logit_store,   \
             "host:port of a logit store that runs elsewhere");                \
   ABSL_FLAG(std::string, listen, kodistil::SweepOptions().listen,             \

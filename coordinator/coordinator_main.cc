@@ -11,8 +11,10 @@
 #include "coordinator/cluster_flags.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
+#include "coordinator/status_command.h"
 #include "coordinator/sweep.h"
 #include "coordinator/sweep_flags.h"
+#include "coordinator/teacher_flags.h"
 #include "corpus/dataset_flags.h"
 
 using kodistil::SweepOptions;
@@ -21,16 +23,14 @@ ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
 ABSL_FLAG(std::string, explain, "",
           "Say why the trial with this id is where it is, and exit");
+ABSL_FLAG(bool, status, false,
+          "Say how the running sweep stands and what would finish it sooner");
+ABSL_FLAG(std::string, coordinator, "",
+          "Of --status: host:port; empty for the sweep of --work_dir here");
 ABSL_FLAG(std::string, spec, "",
           "A sweep in protobuf text format; flags replace its fields");
 ABSL_FLAG(std::string, work_dir, SweepOptions().work_dir,
           "Folder that holds everything: store, ledger, students, results");
-ABSL_FLAG(std::vector<std::string>, teacher_path, SweepOptions().teacher_path,
-          "Axis: teachers; 'ngram' (trained here) or folders of models");
-ABSL_FLAG(bool, allow_torchscript, SweepOptions().allow_torchscript,
-          "Load TorchScript teachers (they are code)");
-ABSL_FLAG(std::string, mecab_dicdir, SweepOptions().mecab_dicdir,
-          "MeCab dictionary of teachers with a vocabulary of morphemes");
 ABSL_FLAG(std::string, tokenizer_dir, SweepOptions().tokenizer_dir,
           "Folder with vocab_size_N/vocab.txt; empty trains vocabularies");
 ABSL_FLAG(bool, replace_dataset, SweepOptions().replace_dataset,
@@ -47,6 +47,7 @@ KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_METRICS_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
+KODISTIL_DEFINE_TEACHER_FLAGS();
 
 namespace {
 absl::StatusOr<SweepOptions> OptionsFromFlags() {
@@ -59,15 +60,13 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   KODISTIL_RETURN_IF_ERROR(kodistil::ApplySweepFlags(&options.spec));
   options.label_only = absl::GetFlag(FLAGS_label_only);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
-  options.teacher_path = absl::GetFlag(FLAGS_teacher_path);
-  options.allow_torchscript = absl::GetFlag(FLAGS_allow_torchscript);
-  options.mecab_dicdir = absl::GetFlag(FLAGS_mecab_dicdir);
   options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);
   options.replace_dataset = absl::GetFlag(FLAGS_replace_dataset);
   options.max_failed = absl::GetFlag(FLAGS_max_failed);
   options.lease = absl::GetFlag(FLAGS_lease);
   options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
   ApplyClusterFlags(&options);
+  TeachersFromFlags(&options);
   DrainFromFlags(&options.drain_grace, &options.drain_limit);
   options.metrics = MetricsFromFlags();
   return options;
@@ -87,6 +86,10 @@ int main(int argc, char** argv) {
     return kodistil::RunExplainCommand(absl::GetFlag(FLAGS_work_dir),
                                        absl::GetFlag(FLAGS_explain),
                                        AccessFromFlags());
+  }
+  if (absl::GetFlag(FLAGS_status)) {
+    return kodistil::RunStatusCommand(absl::GetFlag(FLAGS_coordinator),
+                                      absl::GetFlag(FLAGS_work_dir));
   }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(

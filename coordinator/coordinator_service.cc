@@ -297,7 +297,12 @@ grpc::Status CoordinatorServiceImpl::WatchSweep(
     if (version == seen) continue;
     if (seen > 0) ledger_.WaitUntilFinished(kWatchInterval);
     seen = version;
-    const bool finished = ledger_.Finished();
+    // Before leasing begins, the sweep's trials may not be there yet.
+    bool finished = ledger_.Finished();
+    {
+      absl::MutexLock lock(&mutex_);
+      finished = finished && phase_ != Phase::kNotYet;
+    }
     v1::WatchSweepResponse response;
     for (v1::Trial& trial : ledger_.Trials()) {
       *response.add_trials() = std::move(trial);

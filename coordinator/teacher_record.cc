@@ -47,6 +47,7 @@ absl::StatusOr<TeacherRecord> LoadTeacherRecord(const std::string& path) {
   Read(json, "fingerprint", &record.fingerprint);
   Read(json, "num_classes", &record.num_classes);
   Read(json, "parameters", &record.parameters);
+  Read(json, "max_length", &record.max_length);
   Read(json, "signature", &record.signature);
   Read(json, "train_seconds", &record.train_seconds);
   Read(json, "label_seconds", &record.label_seconds);
@@ -66,6 +67,7 @@ absl::Status SaveTeacherRecord(const TeacherRecord& record,
   json["fingerprint"] = record.fingerprint;
   json["num_classes"] = record.num_classes;
   json["parameters"] = record.parameters;
+  json["max_length"] = record.max_length;
   json["signature"] = record.signature;
   json["train_seconds"] = record.train_seconds;
   json["label_seconds"] = record.label_seconds;

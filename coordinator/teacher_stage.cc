@@ -21,6 +21,7 @@
 #include "base/status_macros.h"
 #include "coordinator/labeller.h"
 #include "coordinator/store_access.h"
+#include "coordinator/teacher_targets.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
 
 namespace kodistil {
@@ -141,10 +142,17 @@ absl::Status TeacherStage::TrainEmbedded() {
   return SaveRecord();
 }
 
+bool TeacherStage::AnyRegistered() const {
+  const std::vector<std::string>& teachers = context_.options->teachers;
+  return std::count(teachers.begin(), teachers.end(), kRegisteredTeachers) > 0;
+}
+
 absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
   if (!servers_.empty()) return servers_;
   if (Remote()) {
-    servers_ = context_.options->teachers;
+    for (const std::string& teacher : context_.options->teachers) {
+      if (teacher != kRegisteredTeachers) servers_.push_back(teacher);
+    }
     return servers_;
   }
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
@@ -154,6 +162,24 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
                                  context_.options->mecab_dicdir},
                                 store, context_.options->teacher_workers));
   return servers_;
+}
+
+absl::StatusOr<std::vector<std::string>> TeacherStage::ServersToAsk() {
+  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
+  KODISTIL_ASSIGN_OR_RETURN(std::vector<std::string> addresses,
+                            ResolveTargets(servers));
+  if (!Remote() || !AnyRegistered()) return addresses;
+  for (const RegisteredTeacher& teacher : context_.registry->Teachers()) {
+    addresses.push_back(teacher.address);
+  }
+  if (!addresses.empty()) return addresses;
+  const std::string how = absl::StrCat(
+      "`bazel run //teacher_service -- --model=FOLDER --logit_store=",
+      context_.options->logit_store, " --coordinator=", context_.address, "`");
+  if (!waiting_) SayLine(absl::StrCat("teacher: waiting for one; start ", how));
+  waiting_ = true;
+  return absl::UnavailableError(
+      absl::StrCat("no teacher has registered; start one with ", how));
 }
 
 bool TeacherStage::OtherTexts() const {
@@ -178,9 +204,8 @@ void TeacherStage::KeepAlive() {
 
 absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
   if (context_.stopped()) return absl::CancelledError("the sweep was stopped");
-  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
-                            ResolveTargets(servers));
+                            ServersToAsk());
   absl::Status status;
   for (const std::string& address : addresses) {
     const auto stub = v1::TeacherService::NewStub(
@@ -200,9 +225,12 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
 
 absl::Status TeacherStage::Describe() {
   v1::DescribeModelResponse model;
+  // A server that is to register may be started by hand.
+  const absl::Duration patience = Labelled()        ? absl::Seconds(1)
+                                  : AnyRegistered() ? LabellerOptions().patience
+                                                    : absl::Seconds(30);
   KODISTIL_RETURN_IF_ERROR(
-      RetryUnavailable(Labelled() ? absl::Seconds(1) : absl::Seconds(30),
-                       [&] { return AskAnyServer(&model); }));
+      RetryUnavailable(patience, [&] { return AskAnyServer(&model); }));
   if (model.teacher_fingerprint() != record_.fingerprint) {
     const double train_seconds = record_.train_seconds;
     record_ = TeacherRecord();
@@ -212,6 +240,7 @@ absl::Status TeacherStage::Describe() {
   record_.fingerprint = model.teacher_fingerprint();
   record_.num_classes = model.num_classes();
   record_.parameters = model.parameters();
+  record_.max_length = model.max_length();
   return absl::OkStatus();
 }
 
@@ -290,40 +319,48 @@ absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
                          " rows are in the store"));
     return absl::OkStatus();
   }
-  LabellerOptions options;
-  KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
-  options.set = id;
-  options.access = context_.options->access;
-  ProgressLine line;
-  const absl::Time start = absl::Now();
-  absl::Status supervised;
-  const auto report = LabelRows(
-      options, dataset, {missing.ranges().begin(), missing.ranges().end()},
-      [&](int64_t done) {
-        line.Update(absl::StrCat(
-            "labels: ", ProgressText(done, total, absl::Now() - start)));
-        supervised =
-            context_.cluster->Supervise([](const auto&...) { return false; });
-        return supervised.ok() && !context_.stopped();
-      });
-  KODISTIL_RETURN_IF_ERROR(supervised);
-  if (!report.ok()) return report.status();
-  const double seconds = absl::ToDoubleSeconds(report->elapsed);
-  record_.label_seconds += seconds;
-  std::string shares;
-  for (const auto& [teacher, rows] : report->rows_by_teacher) {
-    absl::StrAppend(&shares, shares.empty() ? "" : ", ", teacher, " ",
-                    WithCommas(rows));
-  }
-  line.Finish(absl::StrFormat(
-      "labels: %s rows in %.1f s (%s rows/s; %s)", WithCommas(report->rows),
-      seconds, WithCommas(static_cast<int64_t>(report->rows / seconds)),
-      shares));
+  KODISTIL_RETURN_IF_ERROR(
+      Hand({missing.ranges().begin(), missing.ranges().end()}, total));
   KODISTIL_ASSIGN_OR_RETURN(missing, access.Missing(id));
   if (missing.count() == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(
       missing.count(), " rows are still missing after labelling; the first is ",
       missing.ranges(0).begin()));
+}
+
+absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
+                                int64_t total) {
+  LabellerOptions options;
+  KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
+  options.registered = [this] {
+    return context_.registry->AddressesOf(record_.fingerprint);
+  };
+  options.set = SetId(record_, *context_.dataset);
+  options.access = context_.options->access;
+  options.max_length = static_cast<int32_t>(record_.max_length);
+  StatusBoard* const board = context_.board;
+  options.status = [board](const v1::LabellingStatus& status) {
+    board->SetLabelling(status);
+  };
+  ProgressLine line;
+  const absl::Time start = absl::Now();
+  absl::Status supervised;
+  const auto report = LabelRows(
+      options, *context_.dataset, missing, [&](int64_t done, int teachers) {
+        line.Update(absl::StrCat(
+            "labels: ", ProgressText(done, total, absl::Now() - start), "  ",
+            teachers, teachers == 1 ? " teacher" : " teachers"));
+        supervised =
+            context_.cluster->Supervise([](const auto&...) { return false; });
+        return supervised.ok() && !context_.stopped();
+      });
+  board->SetLabelling(absl::nullopt);
+  KODISTIL_RETURN_IF_ERROR(supervised);
+  if (!report.ok()) return report.status();
+  record_.label_seconds += absl::ToDoubleSeconds(report->elapsed);
+  line.Finish(absl::StrCat("labels: ", LabelSummary(*report)));
+  for (const std::string& share : ShareLines(*report)) SayLine(share);
+  return absl::OkStatus();
 }
 
 }  // namespace kodistil

@@ -178,6 +178,8 @@ absl::Status TrainingCell::ResumeOrInitialize() {
       }
       found = set;
     }
+    // A newer worker may go on with it: it is not ours to replace.
+    if (absl::IsUnimplemented(found.status())) return found.status();
     if (found.status().code() != absl::StatusCode::kNotFound) {
       LOG(WARNING) << "checkpoint ignored, training starts anew: "
                    << found.status().message();

@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/health_watch.h"
@@ -61,6 +65,59 @@ std::vector<json> ParseLog(const std::string& text) {
     if (good) lines.push_back(std::move(parsed));
   }
   return lines;
+}
+
+// The metrics that a text names, without what histograms append.
+std::set<std::string> MetricsNamedIn(const std::string& text,
+                                     const std::set<std::string>& exposed) {
+  static const std::regex* const name =
+      new std::regex("\\b(kodistil|grpc_server|process)_[a-z0-9_]+\\b");
+  std::set<std::string> named;
+  for (std::sregex_iterator it(text.begin(), text.end(), *name), end; it != end;
+       ++it) {
+    absl::string_view found(text);
+    found = found.substr(it->position(), it->length());
+    for (const absl::string_view suffix : {"_bucket", "_sum", "_count"}) {
+      const absl::string_view family = absl::StripSuffix(found, suffix);
+      if (exposed.count(std::string(family)) > 0) found = family;
+    }
+    named.insert(std::string(found));
+  }
+  return named;
+}
+
+// The dashboard and the guide name metrics that there are, and the guide all of
+// them.
+void ExpectKnown(const std::set<std::string>& exposed) {
+  ASSERT_OK_AND_ASSIGN(const std::string dashboard_text,
+                       ReadFile(TestBinary("deploy/grafana/kodistil.json")));
+  const json dashboard = json::parse(dashboard_text);
+  int queries = 0;
+  for (const json& panel : dashboard["panels"]) {
+    for (const json& target : panel.value("targets", json::array())) {
+      ++queries;
+      const std::string query = target["expr"];
+      const auto named = MetricsNamedIn(query, exposed);
+      EXPECT_THAT(named, Not(IsEmpty())) << query;
+      for (const std::string& name : named) {
+        EXPECT_EQ(exposed.count(name), 1) << name << " in " << query;
+      }
+    }
+  }
+  EXPECT_GT(queries, 20);
+  ASSERT_OK_AND_ASSIGN(const std::string guide,
+                       ReadFile(TestBinary("docs/metrics.md")));
+  std::set<std::string> rows;
+  for (const absl::string_view line : absl::StrSplit(guide, '\n')) {
+    if (!absl::StartsWith(line, "| `kodistil_") &&
+        !absl::StartsWith(line, "| `grpc_") &&
+        !absl::StartsWith(line, "| `process_")) {
+      continue;
+    }
+    const std::vector<std::string> parts = absl::StrSplit(line, '`');
+    rows.insert(parts[1]);
+  }
+  EXPECT_EQ(rows, exposed) << "the tables of docs/metrics.md";
 }
 
 // A store, a teacher, a coordinator with a sweep of two cells, and a worker:
@@ -241,6 +298,8 @@ void ObservabilityTest::CheckCoordinator() {
   EXPECT_EQ(coordinator.Value("kodistil_sweep_trials{state=\"running\"}"), 1);
   EXPECT_EQ(coordinator.Value("kodistil_sweep_trials{state=\"done\"}"), 1);
   EXPECT_EQ(coordinator.Sum("kodistil_sweep_trials"), 2);
+  EXPECT_EQ(coordinator.Sum("kodistil_sweep_labelled_rows_total"), kRows);
+  EXPECT_EQ(coordinator.Value("kodistil_sweep_label_rows_waiting"), 0);
   EXPECT_EQ(
       coordinator.Value("kodistil_sweep_attempts_total{outcome=\"done\"}"), 1);
   EXPECT_EQ(coordinator.Sum("kodistil_sweep_attempts_total"), 1);
@@ -258,12 +317,34 @@ TEST_F(ObservabilityTest, CountsAreThoseOfWhatHappened) {
   CheckTeacher();
   CheckTrainer();
   CheckCoordinator();
+  std::set<std::string> exposed;
   for (const char* name : {"store", "teacher", "trainer", "coordinator"}) {
     const ParsedMetrics parsed = Scrape(name);
+    for (const auto& [family, type] : parsed.types) exposed.insert(family);
     EXPECT_GT(parsed.Value("process_resident_memory_bytes"), 1 << 20) << name;
     EXPECT_EQ(parsed.Sum("kodistil_build_info"), 1) << name;
     EXPECT_EQ(ReadyStatus(name), 200) << name;
   }
+  ExpectKnown(exposed);
+}
+
+TEST_F(ObservabilityTest, StatusSaysHowTheSweepStands) {
+  HoldACell();
+  TrainTheOtherCell();
+  const std::string by_address =
+      absl::StrCat("--coordinator=", coordinator_address_);
+  const std::string by_folder = absl::StrCat("--work_dir=", sweep_.work_dir());
+  for (const std::string& flag : {by_address, by_folder}) {
+    ASSERT_OK(RunProgram(folder_, "status", "coordinator/coordinator",
+                         {"--status", flag}));
+  }
+  // One after the other in one file; the cell of the test makes no progress, so
+  // that the other's time is all that is known.
+  const std::string said = LogOf("status");
+  EXPECT_THAT(said, HasSubstr("training: 0 cells wait, 1 run on 1 worker, 1 "
+                              "are done, 0 have failed; "));
+  EXPECT_THAT(said, HasSubstr("sooner: one more worker saves nothing of "));
+  EXPECT_THAT(said, Not(HasSubstr("labelling:")));
 }
 
 TEST_F(ObservabilityTest, HealthAndReflectionAnswerOnEveryServer) {
