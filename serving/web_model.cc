@@ -18,7 +18,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;  // FORMAT of web/student.js
-constexpr int kMaxInt24 = (1 << 23) - 1;
+// Less than 2^23 by more than the rounding of a float division.
+constexpr int kMaxInt24 = (1 << 23) - 256;
 constexpr char32_t kCodePoints = 0x110000;
 
 template <class T>
