@@ -11,6 +11,8 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "serving/classify_json.h"
+#include "serving/student_model.h"
 #include "serving/web_assets.h"
 #include "serving/web_model.h"
 #include "student_trainer/inference_kernel.h"
@@ -73,29 +75,6 @@ absl::StatusOr<int64_t> GzippedSize(absl::string_view bytes) {
   return absl::InternalError(absl::StrCat("zlib ended with ", result));
 }
 
-// What the server says of such a model.
-absl::StatusOr<nlohmann::ordered_json> CardOf(const StudentFolder& student,
-                                              const std::string& name) {
-  const StudentShape& shape = student.shape;
-  KODISTIL_ASSIGN_OR_RETURN(const auto kernel,
-                            InferenceKernel::Create(shape, student.weights,
-                                                    InferencePrecision::kInt8));
-  return nlohmann::ordered_json{
-      {"name", name},
-      {"precision", "int8"},
-      {"bytes", kernel->bytes()},
-      {"parameters", shape.Parameters()},
-      {"vocab_size", shape.vocab_size},
-      {"hidden_dim", shape.hidden_dim},
-      {"embedding_dim", shape.embedding_dim},
-      {"num_layers", shape.lstm_num_layers},
-      {"num_classes", shape.num_classes},
-      {"max_length", student.max_length},
-      {"provenance",
-       nlohmann::ordered_json::parse(student.provenance_json, nullptr,
-                                     /*allow_exceptions=*/false)}};
-}
-
 // The name of a folder: the last part of its path.
 std::string NameOf(absl::string_view folder) {
   while (absl::ConsumeSuffix(&folder, "/")) continue;
@@ -124,7 +103,11 @@ absl::StatusOr<std::vector<ExportedFile>> ExportWeb(
   WebModel model;
   model.student = &student;
   model.name = NameOf(options.model);
-  KODISTIL_ASSIGN_OR_RETURN(model.card, CardOf(student, model.name));
+  KODISTIL_ASSIGN_OR_RETURN(
+      const auto served,
+      StudentModel::Load(model.name, options.model, InferencePrecision::kInt8));
+  model.card = nlohmann::ordered_json::parse(ModelJson(*served), nullptr,
+                                             /*allow_exceptions=*/false);
   std::vector<std::pair<std::string, std::string>> files = {
       {"model.js", WebModelScript(model)}};
   for (const WebAsset& asset : ExportedAssets()) {
