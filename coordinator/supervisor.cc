@@ -41,13 +41,16 @@ absl::Status Supervisor::ExpireLeases() {
 
 absl::Status Supervisor::DropCheckpoints() {
   const absl::Time now = absl::Now();
+  const bool finished = ledger_.Finished();
   if (checkpoints_ == nullptr ||
-      (now - checkpoints_dropped_ < kDropInterval && !ledger_.Finished())) {
+      (now - checkpoints_dropped_ < kDropInterval && !finished)) {
     return absl::OkStatus();
   }
   checkpoints_dropped_ = now;
   KODISTIL_ASSIGN_OR_RETURN(const auto wanted, ledger_.Checkpoints());
-  return checkpoints_->KeepOnly(wanted, now);
+  // Once all have ended nobody will name what is not named yet.
+  return checkpoints_->KeepOnly(wanted,
+                                finished ? absl::InfiniteFuture() : now);
 }
 
 absl::Status Supervisor::CheckFailed() const {

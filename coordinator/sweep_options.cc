@@ -38,6 +38,11 @@ absl::Status SweepOptions::Validate() const {
     return absl::InvalidArgumentError(
         "--heartbeat: expected at least 10 milliseconds");
   }
+  if (checkpoint_mb < 0 || checkpoint_mb > int64_t{1} << 30) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--checkpoint_mb: found ", checkpoint_mb,
+                     ", expected 0 to ", int64_t{1} << 30));
+  }
   if (teacher_path.empty() && teachers.empty()) {
     return absl::InvalidArgumentError(
         "--teacher_path: is empty, expected ngram or a model's folder");

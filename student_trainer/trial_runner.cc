@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "logit_store/snapshot.h"
+#include "student_trainer/checkpoint.h"
 #include "student_trainer/engine_factory.h"
 #include "student_trainer/student.h"
 #include "student_trainer/student_card.h"
@@ -121,6 +122,34 @@ absl::Status TrialRunner::DropCheckpoint(const std::string& trial_id) const {
   return RemoveAll(CheckpointDir(trial_id));
 }
 
+absl::StatusOr<MappedFile> TrialRunner::OpenCheckpoint(
+    const std::string& trial_id) const {
+  return MappedFile::Open(CheckpointPath(CheckpointDir(trial_id)));
+}
+
+void TrialRunner::BringCheckpoint(const v1::LeasedTrial& trial) const {
+  if (!trial.has_checkpoint()) return;
+  const v1::TrialCheckpoint& kept = trial.checkpoint();
+  const std::string folder = CheckpointDir(trial.trial_id());
+  const absl::StatusOr<uint32_t> here = CheckpointEpochs(folder);
+  if (here.ok() && *here >= kept.epoch()) return;
+  const absl::StatusOr<std::string> content =
+      artifacts_.Download(kept.digest());
+  absl::Status status = content.status();
+  if (status.ok()) {
+    status = WriteFileAtomically(CheckpointPath(folder), *content);
+  }
+  if (status.ok()) {
+    LOG(INFO) << "trial " << trial.trial_id()
+              << ": fetched its checkpoint of epoch " << kept.epoch() << ", "
+              << kept.bytes() << " bytes";
+    return;
+  }
+  LOG(WARNING) << "trial " << trial.trial_id() << ": no checkpoint of epoch "
+               << kept.epoch() << ", training goes on after epoch "
+               << (here.ok() ? *here : 0) << ": " << status;
+}
+
 void TrialRunner::Run(const std::vector<TrialTask>& tasks,
                       const TaskDone& done) {
   std::vector<bool> taken(tasks.size());
@@ -215,6 +244,7 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
       done(task, logits.status());
       continue;
     }
+    BringCheckpoint(trial);
     StudentCell cell;
     cell.options.config = trial.config();
     cell.options.num_classes = dataset_.num_classes;
