@@ -30,8 +30,11 @@ bool Supervisor::WorkerDied(const std::string& name, const Ledger::Loss& loss) {
 }
 
 absl::Status Supervisor::ExpireLeases() {
-  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> silent,
-                            ledger_.ExpireLeases(absl::Now()));
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::vector<std::string> silent,
+      ledger_.ExpireLeases(absl::Now(), [this](const std::string& worker) {
+        return cluster_.LogTailOf(worker);
+      }));
   for (const std::string& worker : silent) {
     LOG(WARNING) << "worker " << worker << " is silent and lost its trial";
     cluster_.Kill(worker);  // when it is one of ours, it starts anew

@@ -176,6 +176,7 @@ absl::Status Sweep::Open() {
   cluster.advertised_host = advertised_;
   cluster.threads = options_.threads;
   cluster.pack = options_.pack;
+  cluster.hang_timeout = options_.hang_timeout;
   cluster.device = options_.device;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;

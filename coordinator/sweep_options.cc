@@ -38,6 +38,10 @@ absl::Status SweepOptions::Validate() const {
     return absl::InvalidArgumentError(
         "--heartbeat: expected at least 10 milliseconds");
   }
+  if (hang_timeout < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        "--hang_timeout: expected at least 10 milliseconds, or inf");
+  }
   if (checkpoint_mb < 0 || checkpoint_mb > int64_t{1} << 30) {
     return absl::InvalidArgumentError(
         absl::StrCat("--checkpoint_mb: found ", checkpoint_mb,

@@ -235,6 +235,7 @@ void TrainingCell::Step(const LabelledBatch& batch) {
   sums_.labelled += sums->labelled;
   ++step_;
   seconds_ += Now() - start;
+  Stepped();
   if (step_ % kStepsPerProgress != 0) return;
   TrainProgress progress;
   progress.epoch = epochs() + 1;
@@ -298,6 +299,7 @@ void TrainingCell::EndEpoch(double shared_seconds) {
 void TrainingCell::Evaluate(const LabelledBatch& batch) {
   if (!status_.ok()) return;
   status_ = AddToEvaluation(*engine_, batch, &evaluation_);
+  Stepped();
 }
 
 void TrainingCell::SelectEpoch() {

@@ -251,12 +251,16 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
     cell.options.checkpoint_dir = CheckpointDir(trial.trial_id());
     cell.options.engine = EngineOf(trial.config());
     cell.options.device = options_.device;
+    cell.options.stepped = [this] { options_.watchdog->Step(); };
     cell.logits = *logits;
     cell.progress = tasks[task].progress;
     cells.push_back(std::move(cell));
     trained.push_back(task);
   }
+  const Watchdog::Training training(options_.watchdog);
   const auto ended = [&](size_t cell, absl::StatusOr<TrainOutcome> outcome) {
+    // The calls to the coordinator may last as long as it is away.
+    const Watchdog::Pause pause(options_.watchdog);
     absl::Status status = outcome.status();
     if (status.ok()) {
       status = Export(tasks[trained[cell]].trial, vocab.bytes(), &*outcome);

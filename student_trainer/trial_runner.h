@@ -16,6 +16,7 @@
 #include "corpus/token_cache.h"
 #include "kodistil/v1/coordinator.pb.h"
 #include "student_trainer/training_loop.h"
+#include "student_trainer/watchdog.h"
 
 namespace kodistil {
 
@@ -27,6 +28,8 @@ struct TrialRunnerOptions {
   int threads = 1;
   // Version of the program, for the student's provenance.
   std::string build;
+  // Looks after the trainings; borrowed.
+  Watchdog* watchdog = nullptr;
 };
 
 // A trial to run, and whom to tell about it.

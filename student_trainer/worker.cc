@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -17,18 +18,23 @@
 #include "absl/time/clock.h"
 #include "artifacts/artifact_client.h"
 #include "artifacts/artifact_store.h"
+#include "base/command_line.h"
 #include "base/files.h"
 #include "base/server.h"
 #include "base/status_macros.h"
+#include "corpus/utf8.h"
 #include "student_trainer/checkpoint_keeper.h"
 #include "student_trainer/coordinator_session.h"
 #include "student_trainer/device.h"
 #include "student_trainer/heartbeater.h"
+#include "student_trainer/recent_log.h"
 #include "student_trainer/trial_runner.h"
+#include "student_trainer/watchdog.h"
 
 namespace kodistil {
 namespace {
 
+constexpr size_t kReasonBytes = 4000;
 constexpr absl::Duration kLongestWait = absl::Minutes(1);
 // Between two uploads of a trial's checkpoint, at most.
 constexpr absl::Duration kUploadInterval = absl::Seconds(1);
@@ -86,6 +92,14 @@ std::vector<v1::LeasedTrial> TrialsOf(const v1::LeaseTrialResponse& lease) {
   return trials;
 }
 
+// The thread that hangs cannot be ended, and its heartbeats would go on.
+void EndOfHungWorker(absl::Duration silent) {
+  LOG(ERROR) << "no step of the training for " << silent
+             << ": the worker ends, so that another takes its trials over";
+  google::FlushLogFiles(google::GLOG_INFO);
+  std::_Exit(kExitRetry);
+}
+
 CheckpointKeeperOptions KeeperOptions(const ArtifactClient* artifacts,
                                       const CoordinatorSession* session) {
   CheckpointKeeperOptions options;
@@ -106,6 +120,7 @@ class Worker {
     CoordinatorSession& session;
     TrialRunner& runner;
     CheckpointKeeper& keeper;
+    const RecentLog& log;
   };
 
   // `most`: trials of one lease.
@@ -116,7 +131,8 @@ class Worker {
         stop_(stop),
         session_(parts.session),
         runner_(parts.runner),
-        keeper_(parts.keeper) {}
+        keeper_(parts.keeper),
+        log_(parts.log) {}
 
   absl::StatusOr<WorkerEnd> Run();
 
@@ -138,6 +154,7 @@ class Worker {
   CoordinatorSession& session_;
   TrialRunner& runner_;
   CheckpointKeeper& keeper_;
+  const RecentLog& log_;
 };
 
 absl::StatusOr<WorkerEnd> Worker::Run() {
@@ -198,6 +215,7 @@ absl::Status Worker::RunTrials(const v1::LeaseTrialResponse& lease) {
 void Worker::Note(const v1::LeasedTrial& trial, const TrainProgress& progress,
                   Heartbeater* heartbeater) {
   heartbeater->Report(progress);
+  if (options_.on_progress) options_.on_progress(trial, progress);
   if (progress.finished == nullptr) return;
   const uint32_t epoch = progress.finished->epoch();
   // After the last epoch it is over before anybody could go on.
@@ -259,7 +277,8 @@ absl::Status Worker::Fail(const v1::LeasedTrial& trial,
   v1::FailRequest request;
   request.set_trial_id(trial.trial_id());
   request.set_attempt(trial.attempt());
-  request.set_reason(std::string(why.message()));
+  request.set_reason(Utf8Tail(why.message(), kReasonBytes));
+  request.set_log_tail(log_.Text());
   request.set_retryable(IsRetryable(why));
   request.set_stopped(absl::IsCancelled(why) && stop_.HasBeenNotified());
   if (request.retryable() && !keeper_.Flush(trial.trial_id(), kFlushLimit)) {
@@ -303,12 +322,18 @@ absl::Status WorkerOptions::Validate() const {
         "--coordinator_timeout is ", absl::FormatDuration(coordinator_timeout),
         ", expected more than 0"));
   }
+  if (hang_timeout < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--hang_timeout is ", absl::FormatDuration(hang_timeout),
+                     ", expected at least 10ms, or inf"));
+  }
   return absl::OkStatus();
 }
 
 absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                                     const absl::Notification& stop) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
+  const RecentLog log;
   KeepLargeBlocksApart();
   TrialRunnerOptions runner_options;
   runner_options.cache_dir = options.cache_dir;
@@ -329,6 +354,8 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   // Uploads have a connection of their own, so that heartbeats never wait.
   const auto uploads = NewChannel(options.coordinator);
   const ArtifactClient artifacts(uploads, cache);
+  Watchdog watchdog(options.hang_timeout, EndOfHungWorker);
+  runner_options.watchdog = &watchdog;
   TrialRunner runner(runner_options, &artifacts);
   ArtifactClientOptions patience;
   patience.call_timeout = absl::Minutes(1);
@@ -341,7 +368,7 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
             << runner_options.device << ", " << options.threads
             << " threads, up to " << most << " trials at once, cache "
             << options.cache_dir;
-  return Worker(options, most, stop, {session, runner, keeper}).Run();
+  return Worker(options, most, stop, {session, runner, keeper, log}).Run();
 }
 
 std::string DefaultCacheDir() {

@@ -421,6 +421,8 @@ TEST_F(WorkerTest, WhatMayWorkLaterIsRetryable) {
   ASSERT_EQ(fake_.failed().size(), 1);
   EXPECT_TRUE(fake_.failed()[0].retryable());
   EXPECT_THAT(fake_.failed()[0].reason(), HasSubstr("no artifact 1111"));
+  EXPECT_THAT(fake_.failed()[0].log_tail(),
+              ::testing::ContainsRegex("trial trial1 attempt 1 begins\n"));
 }
 
 TEST_F(WorkerTest, StoppedWorkerGivesItsTrialBackWithACheckpoint) {
@@ -444,13 +446,13 @@ TEST_F(WorkerTest, StoppedWorkerGivesItsTrialBackWithACheckpoint) {
 
 TEST_F(WorkerTest, TrialGoesOnElsewhereFromTheKeptCheckpoint) {
   KeepCheckpoints();
-  trial_.mutable_config()->set_train_epoch(500);
+  trial_.mutable_config()->set_train_epoch(200);
   fake_.AddTrial(trial_);
   const auto given_back = RunUntilKept(1);
   ASSERT_EQ(given_back.count("trial1"), 1u) << "it was done too soon";
   const v1::TrialCheckpoint kept = given_back.at("trial1").checkpoint();
   ASSERT_GE(kept.epoch(), 1u);
-  ASSERT_LT(kept.epoch(), 500u);
+  ASSERT_LT(kept.epoch(), 200u);
   EXPECT_TRUE(checkpoints_->Has(kept.digest()));
   // Another machine.
   options_.cache_dir = NewTestDir();
@@ -478,7 +480,7 @@ TEST_F(WorkerTest, TrialGoesOnElsewhereFromTheKeptCheckpoint) {
 
 TEST_F(WorkerTest, PackGoesOnElsewhereFromItsKeptCheckpoints) {
   KeepCheckpoints();
-  trial_.mutable_config()->set_train_epoch(500);
+  trial_.mutable_config()->set_train_epoch(200);
   v1::LeaseTrialResponse pack = PackOf(trial_);
   options_.pack = 3;
   fake_.AddTrial(pack);
@@ -516,7 +518,7 @@ TEST_F(WorkerTest, KeptCheckpointThatIsGoneMeansTheStart) {
 
 TEST_F(WorkerTest, CheckpointHereIsTakenUnlessTheKeptOneIsFurther) {
   KeepCheckpoints();
-  trial_.mutable_config()->set_train_epoch(500);
+  trial_.mutable_config()->set_train_epoch(200);
   fake_.AddTrial(trial_);
   const auto given_back = RunUntilKept(1);
   ASSERT_EQ(given_back.count("trial1"), 1u) << "it was done too soon";
@@ -531,7 +533,7 @@ TEST_F(WorkerTest, CheckpointHereIsTakenUnlessTheKeptOneIsFurther) {
 
 TEST_F(WorkerTest, FailedUploadsOfCheckpointsHarmNothing) {
   fake_.max_checkpoint_bytes = 1 << 20;  // and yet takes none
-  trial_.mutable_config()->set_train_epoch(200);
+  trial_.mutable_config()->set_train_epoch(30);
   fake_.AddTrial(trial_);
   ASSERT_OK(Run());
   ASSERT_EQ(fake_.completed().size(), 1);
@@ -587,6 +589,10 @@ TEST_F(WorkerTest, BadOptionsAreInvalid) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("'gpu': expected cpu, cuda:N or auto")));
+  options_.hang_timeout = absl::ZeroDuration();
+  EXPECT_THAT(RunWorker(options_, stop_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("--hang_timeout is 0")));
   options_.pack = -1;
   EXPECT_THAT(
       RunWorker(options_, stop_),

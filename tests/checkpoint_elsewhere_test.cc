@@ -21,11 +21,21 @@ using v1::Trial;
 // Two cells, a student and its plain twin, for workers elsewhere.
 const std::vector<std::string>& Flags() {
   static const auto* const flags = new std::vector<std::string>{
-      "--dataset=sample",    "--sample_rows=2000", "--student=tiny",
-      "--temperature=2",     "--train_epoch=60",   "--vocab_size=1000",
+      "--dataset=sample",    "--sample_rows=1000", "--student=tiny",
+      "--temperature=2",     "--train_epoch=30",   "--vocab_size=1000",
       "--heartbeat=20ms",    "--lease=1s",         "--workers=0",
       "--listen=127.0.0.1:0"};
   return *flags;
+}
+
+// The results of a sweep that nothing disturbs; computed once.
+const std::string& Undisturbed() {
+  static const auto* const results = [] {
+    SweepHarness sweep(Flags());
+    EXPECT_EQ(sweep.Run({"--workers=1"}), 0);
+    return new std::string(sweep.ComparableResults());
+  }();
+  return *results;
 }
 
 class CheckpointElsewhereTest : public ::testing::TestWithParam<int> {
@@ -78,13 +88,6 @@ class CheckpointElsewhereTest : public ::testing::TestWithParam<int> {
     return *ReadFile(sweep_.InWork("second.log"));
   }
 
-  // The results of a sweep that nothing disturbs.
-  std::string Undisturbed() {
-    SweepHarness undisturbed(Flags());
-    EXPECT_EQ(undisturbed.Run({"--workers=1"}), 0);
-    return undisturbed.ComparableResults();
-  }
-
   SweepHarness sweep_;
 };
 
@@ -124,10 +127,12 @@ TEST_P(CheckpointElsewhereTest, AnotherMachineResumesWithTheSameResults) {
   EXPECT_THAT(log, HasSubstr("fetched its checkpoint of epoch"));
   EXPECT_EQ(sweep_.ComparableResults(), Undisturbed());
   // Nothing of it is left once every trial has ended.
-  for (const std::string& folder :
-       *ListDirectory(sweep_.InWork("checkpoints"))) {
-    EXPECT_THAT(*ListDirectory(JoinPath(sweep_.InWork("checkpoints"), folder)),
-                IsEmpty());
+  const std::string checkpoints = sweep_.InWork("checkpoints");
+  ASSERT_OK_AND_ASSIGN(const auto folders, ListDirectory(checkpoints));
+  for (const std::string& folder : folders) {
+    ASSERT_OK_AND_ASSIGN(const auto files,
+                         ListDirectory(JoinPath(checkpoints, folder)));
+    EXPECT_THAT(files, IsEmpty());
   }
 }
 
