@@ -118,7 +118,9 @@ class TeacherLink {
       return true;
     }
     const bool wrong_one =
-        absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
+        absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
+        absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status) ||
+        absl::IsUnimplemented(status);
     absl::MutexLock lock(&mutex_);
     left_out_ = wrong_one && !named_;
     if (left_out_) {

@@ -57,8 +57,9 @@ using LabelProgress = std::function<bool(int64_t done, int teachers)>;
 // others, and it is tried again until the end or until it is registered no
 // more. UNAVAILABLE when no teacher has acknowledged anything for
 // options.patience. The first other error of a teacher (wrong model, refused
-// row) ends the labelling; a registered teacher that is the wrong one
-// (FAILED_PRECONDITION, NOT_FOUND) is left out instead.
+// row) ends the labelling; a registered teacher that is the wrong one is left
+// out instead: FAILED_PRECONDITION, NOT_FOUND, PERMISSION_DENIED,
+// UNAUTHENTICATED, UNIMPLEMENTED.
 absl::StatusOr<LabelReport> LabelRows(
     const LabellerOptions& options, const Dataset& dataset,
     const std::vector<v1::IndexRange>& missing, const LabelProgress& progress);

@@ -164,15 +164,20 @@ TEST_F(LabellerTest, LostTeachersRowsGoToTheOther) {
 }
 
 TEST_F(LabellerTest, WrongTeacherThatRegisteredIsLeftOut) {
-  FakeTeacher wrong;
-  wrong.refusal = {grpc::StatusCode::FAILED_PRECONDITION, "another model"};
-  FakeTeacher good;
-  options_.teachers = {good.address()};
-  options_.registered = [&] {
-    return std::vector<std::string>{wrong.address()};
-  };
-  ASSERT_OK_AND_ASSIGN(const LabelReport report, Label());
-  EXPECT_EQ(report.shares.at(good.address()).rows, 2000);
+  for (const grpc::StatusCode code :
+       {grpc::StatusCode::FAILED_PRECONDITION, grpc::StatusCode::NOT_FOUND,
+        grpc::StatusCode::PERMISSION_DENIED,
+        grpc::StatusCode::UNAUTHENTICATED}) {
+    FakeTeacher wrong;
+    wrong.refusal = {code, "another model"};
+    FakeTeacher good;
+    options_.teachers = {good.address()};
+    options_.registered = [&] {
+      return std::vector<std::string>{wrong.address()};
+    };
+    ASSERT_OK_AND_ASSIGN(const LabelReport report, Label());
+    EXPECT_EQ(report.shares.at(good.address()).rows, 2000);
+  }
 }
 
 TEST_F(LabellerTest, WrongTeacherThatWasNamedEndsTheLabelling) {
