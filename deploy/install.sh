@@ -1,22 +1,29 @@
 #!/usr/bin/env bash
 # Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
 # Run as root, as often as you like: what is there stays as it is.
+#   install.sh [--with=bench]
+# --with=bench adds what bench/ compares with.
 set -euo pipefail
 
-readonly PACKAGES=(
+packages=(
   # Build.
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
   bazel-skylib default-jdk-headless g++ git pkg-config
   # Libraries.
-  libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
+  libabsl-dev libbenchmark-dev libboost-dev libgflags-dev libgmock-dev
+  libgoogle-glog-dev
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # Presubmit and tests.
-  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps python3
-  shellcheck
+  ca-certificates clang clang-format clang-tidy curl libclang-rt-dev
+  mecab-utils procps python3 shellcheck
+  # Certificates (deploy/certs.sh).
+  openssl
 )
+
+readonly BENCH_PACKAGES=(python3-flask python3-torch wrk)
 
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
@@ -25,6 +32,7 @@ readonly MODULES=(
 )
 
 readonly HEADERS=(
+  /usr/include/boost/beast/http.hpp
   /usr/include/dnnl.hpp
   /usr/include/gflags/gflags.h
   /usr/include/linear.h
@@ -35,13 +43,13 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin pkg-config
-  protoc python3 shellcheck
+  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin openssl
+  pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {
   local package
-  for package in "${PACKAGES[@]}"; do
+  for package in "${packages[@]}"; do
     # The state says "deinstall ok config-files" after a removal.
     dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null |
       grep -q '^install ok installed$' || echo "$package"
@@ -60,10 +68,10 @@ install_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
   if ((${#missing[@]} == 0)); then
-    echo "all ${#PACKAGES[@]} packages are installed already"
+    echo "all ${#packages[@]} packages are installed already"
     return
   fi
-  echo "installing ${#missing[@]} of ${#PACKAGES[@]} packages: ${missing[*]}"
+  echo "installing ${#missing[@]} of ${#packages[@]} packages: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   local options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   if ! know_candidates "${missing[@]}"; then
@@ -159,6 +167,16 @@ check_all() {
 }
 
 main() {
+  local argument
+  for argument in "$@"; do
+    case $argument in
+      --with=bench) packages+=("${BENCH_PACKAGES[@]}") ;;
+      *)
+        echo "error: $argument: expected --with=bench or nothing" >&2
+        exit 2
+        ;;
+    esac
+  done
   if ((EUID != 0)); then
     echo "error: installing packages needs root: sudo $0" >&2
     exit 1

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/time/time.h"
+#include "base/log.h"
 
 namespace kodistil {
 namespace {
@@ -71,6 +72,7 @@ bool Heartbeater::Send() {
   if (const auto kept = keeper_.Newest(trial_id); kept.has_value()) {
     *request.mutable_checkpoint() = *kept;
   }
+  const ScopedLogContext log({trial_id, request.attempt(), ""});
   const absl::StatusOr<bool> go_on = session_.Heartbeat(std::move(request));
   absl::MutexLock lock(&mutex_);
   if (go_on.ok() && *go_on) {

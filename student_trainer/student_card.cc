@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/progress.h"
+#include "logit_store/teacher_mix.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
@@ -51,6 +52,21 @@ std::string AccuracyText(const v1::TrialResult& result) {
                          WithCommas(result.total()));
 }
 
+// The teachers whose logits' mean was learnt; none for one teacher alone.
+TeacherMix MembersOf(const v1::StudentConfig& config) {
+  if (!IsTeacherMix(config.teacher())) return {};
+  const auto mix = ParseTeacherMix(config.teacher());
+  return mix.ok() ? *mix : TeacherMix();
+}
+
+std::string SourceText(const v1::StudentConfig& config) {
+  if (config.loss_option() == "ce") return "Trained on labels";
+  const size_t teachers = MembersOf(config).size();
+  if (teachers == 0) return "Distilled from a teacher's logits";
+  return absl::StrCat("Distilled from the weighted mean of ", teachers,
+                      " teachers' logits");
+}
+
 }  // namespace
 
 std::string ProvenanceJson(const StudentOrigin& origin) {
@@ -74,6 +90,10 @@ std::string ProvenanceJson(const StudentOrigin& origin) {
         {"teacher_fingerprint", origin.config.teacher()},
         {"dataset", origin.inputs.dataset()},
         {"dataset_fingerprint", origin.inputs.dataset_fingerprint()}};
+    for (const WeightedTeacher& member : MembersOf(origin.config)) {
+      json["logits"]["mean_of"].push_back(
+          {{"teacher_fingerprint", member.teacher}, {"weight", member.weight}});
+    }
   }
   return Dump(json);
 }
@@ -82,8 +102,7 @@ std::string ModelCard(const StudentOrigin& origin) {
   const v1::StudentConfig& config = origin.config;
   const bool distilled = config.loss_option() != "ce";
   return absl::StrCat(
-      "# BiLSTM text classifier\n\n",
-      distilled ? "Distilled from a teacher's logits" : "Trained on labels",
+      "# BiLSTM text classifier\n\n", SourceText(config),
       " with KoDistil. `provenance.json` holds everything needed to train it "
       "again.\n\n",
       "| | |\n|---|---|\n", "| dataset | ", origin.inputs.dataset(), ", ",

@@ -6,13 +6,17 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
+#include "base/metrics_flags.h"
 #include "base/server.h"
 #include "student_trainer/device.h"
 #include "student_trainer/worker.h"
 #include "student_trainer/worker_flags.h"
 
 KODISTIL_DEFINE_WORKER_FLAGS();
+KODISTIL_DEFINE_CLIENT_ACCESS_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -28,16 +32,22 @@ int Main(int argc, char** argv) {
        {"bazel run //student_trainer -- --coordinator=127.0.0.1:50050",
         "bazel run //student_trainer -- --coordinator=head:50050 --threads=4 "
         "--cache_dir=/var/tmp/kodistil"}});
-  const WorkerOptions options = WorkerOptionsFromFlags();
+  WorkerOptions options = WorkerOptionsFromFlags();
+  options.access = ClientAccessFromFlags();
   const std::string warning = SlowBlasWarning();
   if (!warning.empty()) LOG(WARNING) << warning;
+  auto metrics = MetricsEndpoint::Start(MetricsFromFlags());
+  if (!metrics.ok()) return ExitCodeOf(metrics.status());
   // Never deleted: the thread may outlive main's end.
   auto* stop = new absl::Notification;
-  std::thread([stop] {
+  auto* endpoint = metrics->release();
+  std::thread([stop, endpoint] {
     WaitForStopSignal();
+    endpoint->BeginDrain();
     LOG(INFO) << "stopping after the current step; again to stop at once";
     stop->Notify();
   }).detach();
+  endpoint->SetReady(absl::OkStatus());
   const absl::StatusOr<WorkerEnd> end = RunWorker(options, *stop);
   if (!end.ok()) return ExitCodeOf(end.status());
   return *end == WorkerEnd::kStopped ? kExitRetry : kExitOk;

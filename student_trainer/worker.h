@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "kodistil/v1/coordinator.pb.h"
 #include "student_trainer/training_loop.h"
 
@@ -41,6 +42,8 @@ struct WorkerOptions {
   absl::Duration hang_timeout = absl::Minutes(10);
   // Version of the program, for the students' provenance.
   std::string build = "unknown";
+  // Of the connections to the coordinator and to the logit store.
+  AccessOptions access;
   // Told of every progress, from the training thread; for tests, which let it
   // hang or die there.
   std::function<void(const v1::LeasedTrial&, const TrainProgress&)> on_progress;
