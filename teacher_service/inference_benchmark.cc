@@ -19,6 +19,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
+#include "base/torch_threads.h"
 #include "corpus/wordpiece_tokenizer.h"
 #include "teacher_service/padded_encoder.h"
 #include "teacher_service/torch_device.h"
@@ -194,9 +195,9 @@ class PeakProbe {
     const int64_t threads = at::get_num_threads();
     const SerialBlas serial;
     own_.push_back(Rate(threads, [&] {
-      at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+      RunOnTorchThreads(threads, [&](int64_t) {
         const c10::InferenceMode inference;
-        for (int64_t i = begin; i < end; ++i) at::mm(a_, b_);
+        at::mm(a_, b_);
       });
     }));
   }

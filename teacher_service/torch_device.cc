@@ -4,6 +4,9 @@
 #include <dlfcn.h>
 #include <torch/cuda.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -51,7 +54,11 @@ GetThreads OpenBlasGetThreads() {
 }  // namespace
 
 void SetTorchThreads(int threads) {
-  if (threads <= 0) return;
+  // LibTorch's own count is 1 on some virtual machines of several cores, while
+  // OpenBLAS's is right.
+  if (threads <= 0) {
+    threads = std::max(1u, std::thread::hardware_concurrency());
+  }
   at::set_num_threads(threads);
   if (OpenBlasSetThreads() != nullptr) OpenBlasSetThreads()(threads);
 }

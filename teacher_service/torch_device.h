@@ -13,7 +13,7 @@ namespace kodistil {
 // another text; FAILED_PRECONDITION for a device that is not there.
 absl::StatusOr<std::string> ResolveTorchDevice(const std::string& device);
 
-// Threads of one operation, for the whole process; 0 leaves one per core.
+// Threads of one operation, for the whole process; 0: one per core.
 void SetTorchThreads(int threads);
 
 // While it lives, products of matrices run on the thread that asks for them,
