@@ -205,8 +205,10 @@ absl::Status StoreAccess::CountOnce(const v1::LogitSetId& id,
       if (ours.split != Split::kTest || ours.label == kNoLabel) continue;
       const auto best =
           std::max_element(row.logits().begin(), row.logits().end());
+      const bool right = best - row.logits().begin() == ours.label;
       ++count->total;
-      count->correct += best - row.logits().begin() == ours.label;
+      count->correct += right;
+      count->predictions.push_back(right);
     }
   }
   return FromGrpcCall(reader->Finish(), context);

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "corpus/dataset.h"
+#include "corpus/predictions.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
 
 namespace kodistil {
@@ -45,6 +46,7 @@ class StoreAccess {
   struct Count {
     uint64_t correct = 0;
     uint64_t total = 0;
+    Predictions predictions;  // of the rows counted, by index
   };
   // How many labelled rows of the test split have their highest logit at the
   // label.

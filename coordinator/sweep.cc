@@ -29,6 +29,7 @@
 #include "coordinator/ledger.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
+#include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
 #include "coordinator/teacher_stage.h"
 #include "coordinator/vocabularies.h"
@@ -82,8 +83,7 @@ class Sweep {
       status_ = TrainStudents();
       cluster_->StopAll();
     }
-    KODISTIL_RETURN_IF_ERROR(SaveStudents());
-    KODISTIL_RETURN_IF_ERROR(SaveResults());
+    KODISTIL_RETURN_IF_ERROR(outputs_->Save(Results()));
     return Outcome();
   }
 
@@ -102,8 +102,6 @@ class Sweep {
   absl::Status LabelRows();
   absl::Status SubmitTrials();
   absl::Status TrainStudents();
-  absl::Status SaveStudents();
-  absl::Status SaveResults();
   absl::StatusOr<std::string> StoreAddress();
   TrialInputs InputsOf(const StudentConfig& config);
   SweepResults Results() const;
@@ -121,6 +119,7 @@ class Sweep {
   std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<SweepOutputs> outputs_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
@@ -179,6 +178,8 @@ absl::Status Sweep::Open() {
   ledger.lease = options_.lease;
   KODISTIL_ASSIGN_OR_RETURN(
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
+  outputs_ =
+      std::make_unique<SweepOutputs>(options_.work_dir, artifacts_.get());
   return absl::OkStatus();
 }
 
@@ -341,7 +342,7 @@ absl::Status Sweep::SubmitTrials() {
       submitted.retried == 0
           ? ""
           : absl::StrCat(" (", submitted.retried, " of them failed before)")));
-  return absl::OkStatus();
+  return outputs_->Begin(ledger_->Trials());
 }
 
 absl::Status Sweep::TrainStudents() {
@@ -381,6 +382,7 @@ absl::Status Sweep::TrainStudents() {
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;
   supervision.stopped = stopped_;
+  supervision.changed = [this](const auto& trials) { outputs_->Note(trials); };
   const absl::Status status =
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
@@ -397,21 +399,6 @@ absl::Status Sweep::TrainStudents() {
   return status;
 }
 
-absl::Status Sweep::SaveStudents() {
-  for (const Trial& trial : ledger_->Trials()) {
-    if (trial.state() != Trial::STATE_DONE) continue;
-    const std::string folder =
-        InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
-    for (const auto& [name, digest] : trial.result().files()) {
-      const std::string path = JoinPath(folder, name);
-      if (FileExists(path)) continue;
-      KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
-      KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));
-    }
-  }
-  return absl::OkStatus();
-}
-
 SweepResults Sweep::Results() const {
   SweepResults results;
   results.dataset = dataset_.name;
@@ -426,14 +413,17 @@ SweepResults Sweep::Results() const {
     teacher.total = record.total;
     teacher.rows_labelled = record.rows_labelled;
     teacher.seconds = record.train_seconds + record.label_seconds;
+    if (const auto predictions = stage->ReadPredictions(); predictions.ok()) {
+      teacher.predictions =
+          std::make_shared<const PredictionBits>(*predictions);
+    } else if (!absl::IsNotFound(predictions.status())) {
+      LOG(WARNING) << predictions.status();
+    }
     results.teachers.push_back(teacher);
   }
   results.trials = ledger_->Trials();
+  outputs_->AddPredictions(&results);
   return results;
-}
-
-absl::Status Sweep::SaveResults() {
-  return WriteResults(Results(), options_.work_dir);
 }
 
 SweepOutcome Sweep::Outcome() const {

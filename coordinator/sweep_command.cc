@@ -48,9 +48,10 @@ int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   if (options.label_only) return kExitOk;
   std::fputs(Render(outcome->results, output)->c_str(), stdout);
   std::fflush(stdout);
-  std::fprintf(stderr, "%d cells trained now; results in %s\n",
+  std::fprintf(stderr, "%d cells trained now; results in %s and %s\n",
                outcome->trained,
-               JoinPath(options.work_dir, "results.{json,csv,md}").c_str());
+               JoinPath(options.work_dir, "results.{json,csv,md}").c_str(),
+               JoinPath(options.work_dir, "report.html").c_str());
   if (!status.ok()) return ExitCodeOf(status);
   if (outcome->failed > 0) {
     std::fprintf(stderr, "error: %d cells have no result\n", outcome->failed);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
@@ -82,6 +83,17 @@ std::string TeacherStage::RecordPath() const {
                    Sha256Hex(absl::StrCat(key, "\n", context_.dataset->name))
                        .substr(0, 16),
                    ".json"));
+}
+
+std::string TeacherStage::PredictionsPath() const {
+  return absl::StrCat(absl::StripSuffix(RecordPath(), ".json"), ".",
+                      kPredictionsFile);
+}
+
+absl::StatusOr<Predictions> TeacherStage::ReadPredictions() const {
+  KODISTIL_ASSIGN_OR_RETURN(const std::string bytes,
+                            ReadFile(PredictionsPath()));
+  return ParsePredictions(bytes, PredictionsPath());
 }
 
 absl::Status TeacherStage::SaveRecord() const {
@@ -238,6 +250,9 @@ absl::Status TeacherStage::Label() {
   KODISTIL_ASSIGN_OR_RETURN(
       const StoreAccess::Count count,
       access.CountCorrect(SetId(record_, dataset), dataset));
+  // First: a record that is there says that these are.
+  KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(
+      PredictionsPath(), SerializePredictions(count.predictions)));
   record_.correct = count.correct;
   record_.total = count.total;
   record_.dataset_fingerprint = dataset.Fingerprint();

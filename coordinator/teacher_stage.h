@@ -15,6 +15,7 @@
 #include "coordinator/sweep.h"
 #include "coordinator/teacher_record.h"
 #include "corpus/dataset.h"
+#include "corpus/predictions.h"
 #include "kodistil/v1/teacher.pb.h"
 
 namespace kodistil {
@@ -50,6 +51,9 @@ class TeacherStage {
   // Whether the record says that every row of this dataset is labelled.
   bool Labelled() const;
   const TeacherRecord& record() const { return record_; }
+  // Of the test rows counted last; NOT_FOUND when an earlier version counted
+  // them, or nobody did yet.
+  absl::StatusOr<Predictions> ReadPredictions() const;
 
  private:
   bool Remote() const { return teacher_.empty(); }
@@ -65,6 +69,7 @@ class TeacherStage {
   absl::Status LabelMissing(const std::string& store_address);
   absl::Status SaveRecord() const;
   std::string RecordPath() const;
+  std::string PredictionsPath() const;
 
   const Context context_;
   const std::string teacher_;

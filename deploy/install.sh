@@ -6,16 +6,17 @@ set -euo pipefail
 readonly PACKAGES=(
   # Build.
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
-  bazel-skylib default-jdk-headless g++ git pkg-config
+  bazel-skylib default-jdk-headless g++ git pkg-config python3
   # Libraries.
   libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  # What the report of a sweep draws with; it is built into the coordinator.
+  node-d3-axis node-d3-scale node-d3-selection node-d3-shape
   # Presubmit and tests.
-  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps python3
-  shellcheck
+  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps shellcheck
 )
 
 # "pkg-config module" -> found in one of the packages above.

@@ -1,8 +1,5 @@
 #include "student_trainer/student_card.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "base/progress.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
@@ -43,14 +40,6 @@ Json ConfigJson(const v1::StudentConfig& config) {
       {"select", config.select()}};
 }
 
-std::string AccuracyText(const v1::TrialResult& result) {
-  if (result.total() == 0) return "not measured (no test rows)";
-  return absl::StrFormat("%.2f %% (%s of %s rows of the test split)",
-                         100.0 * result.correct() / result.total(),
-                         WithCommas(result.correct()),
-                         WithCommas(result.total()));
-}
-
 }  // namespace
 
 std::string ProvenanceJson(const StudentOrigin& origin) {
@@ -76,32 +65,6 @@ std::string ProvenanceJson(const StudentOrigin& origin) {
         {"dataset_fingerprint", origin.inputs.dataset_fingerprint()}};
   }
   return Dump(json);
-}
-
-std::string ModelCard(const StudentOrigin& origin) {
-  const v1::StudentConfig& config = origin.config;
-  const bool distilled = config.loss_option() != "ce";
-  return absl::StrCat(
-      "# BiLSTM text classifier\n\n",
-      distilled ? "Distilled from a teacher's logits" : "Trained on labels",
-      " with KoDistil. `provenance.json` holds everything needed to train it "
-      "again.\n\n",
-      "| | |\n|---|---|\n", "| dataset | ", origin.inputs.dataset(), ", ",
-      WithCommas(origin.rows), " rows |\n", "| accuracy | ",
-      AccuracyText(origin.result), " |\n", "| parameters | ",
-      WithCommas(origin.result.parameters()), " |\n",
-      "| vocabulary, embedding, hidden, layers | ", config.vocab_size(), ", ",
-      config.embedding_dim(), ", ", config.hidden_dim(), ", ",
-      config.lstm_num_layers(), " |\n", "| loss | ", config.loss_option(),
-      distilled ? absl::StrCat(", loss_rate ", config.loss_rate(),
-                               ", temperature ", config.temperature())
-                : "",
-      " |\n", "| seed | ", config.seed(), " |\n\n",
-      "It reads `[CLS] text [SEP]`, ",
-      origin.inputs.lower_case() ? "lower-cased" : "as written", ", cut to ",
-      config.max_length(), " pieces, and gives one logit for each class.\n\n",
-      "    bazel run //student_trainer:evaluate -- --model=FOLDER "
-      "--dataset=...\n");
 }
 
 }  // namespace kodistil
