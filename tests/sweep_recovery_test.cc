@@ -52,8 +52,10 @@ std::map<int64_t, int> StepsOf(const SweepHarness& sweep,
   std::map<int64_t, int> steps;
   const std::string folder =
       sweep.InWork(absl::StrCat("tensorboard/", trial.substr(0, 12)));
-  for (const std::string& path : *EventFilesOf(folder)) {
-    for (const auto& event : ParseEvents(*ReadFile(path)).events) {
+  const std::vector<std::string> paths = EventFilesOf(folder).value();
+  for (const std::string& path : paths) {
+    const EventFile file = ParseEvents(ReadFile(path).value());
+    for (const auto& event : file.events) {
       for (const auto& value : event.summary().value()) {
         steps[event.step()] += value.tag() == tag;
       }
