@@ -8,7 +8,8 @@ readonly PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
   bazel-skylib default-jdk-headless g++ git pkg-config python3
   # Libraries.
-  libabsl-dev libbenchmark-dev libgflags-dev libgmock-dev libgoogle-glog-dev
+  libabsl-dev libbenchmark-dev libboost-dev libgflags-dev libgmock-dev
+  libgoogle-glog-dev
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
@@ -26,6 +27,7 @@ readonly MODULES=(
 )
 
 readonly HEADERS=(
+  /usr/include/boost/beast/http.hpp
   /usr/include/dnnl.hpp
   /usr/include/gflags/gflags.h
   /usr/include/linear.h

@@ -174,6 +174,7 @@ def _system_libraries_impl(ctx):
     build = "package(default_visibility = [\"//visibility:public\"])\n"
     for name, (modules, package) in _PKG_CONFIG.items():
         build += _find_with_pkg_config(ctx, name, modules, package)
+    build += _find_header_library(ctx, "boost", "/usr/include/boost/beast/http.hpp", ["pthread"], "libboost-dev")
     build += _find_header_library(ctx, "linear", "/usr/include/linear.h", ["linear"], "liblinear-dev")
     build += _find_header_library(ctx, "mecab", "/usr/include/mecab.h", ["mecab"], "libmecab-dev")
     build += _find_header_library(ctx, "dnnl", "/usr/include/dnnl.hpp", ["dnnl"], "libdnnl-dev")
