@@ -1,9 +1,12 @@
 #include "base/call_limit.h"
 
+#include <glog/logging.h>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/grpc_bridge.h"
+#include "base/request_id.h"
 
 namespace kodistil {
 namespace {
@@ -20,6 +23,12 @@ absl::Status WhyDead(const grpc::ServerContextBase& context) {
     return absl::CancelledError("cancelled before the call was begun");
   }
   return absl::OkStatus();
+}
+
+// What whoever runs the server should know of.
+bool IsServersFault(const absl::Status& status) {
+  return absl::IsInternal(status) || absl::IsDataLoss(status) ||
+         absl::IsUnknown(status);
 }
 
 }  // namespace
@@ -39,8 +48,11 @@ absl::StatusOr<CallLimit::Place> CallLimit::Enter(
 
 grpc::Status CallLimit::Run(grpc::ServerContext* context,
                             absl::FunctionRef<absl::Status()> call) {
+  const ScopedLogContext log(CallContext(*context));
   const absl::StatusOr<Place> place = Enter(context);
-  return ToGrpcStatus(place.ok() ? call() : place.status());
+  const absl::Status status = place.ok() ? call() : place.status();
+  LOG_IF(ERROR, IsServersFault(status)) << service_ << ": " << status;
+  return ToGrpcStatus(status);
 }
 
 }  // namespace kodistil

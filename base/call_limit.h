@@ -41,7 +41,8 @@ class CallLimit {
   // nobody waits for the answer any more.
   absl::StatusOr<Place> Enter(grpc::ServerContextBase* context);
 
-  // The status of `call`, or of Enter.
+  // The status of `call`, or of Enter. Log lines meanwhile carry the request's
+  // id; errors that are the server's own are logged.
   grpc::Status Run(grpc::ServerContext* context,
                    absl::FunctionRef<absl::Status()> call);
 

@@ -1,6 +1,5 @@
 #include "base/command_line.h"
 
-#include <glog/logging.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,11 +15,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/log.h"
 
 namespace kodistil {
 namespace {
 
 constexpr char kVersion[] = "0.1.0";
+constexpr char kLogFormatFlag[] = "log_format";
+constexpr char kLogFormatVariable[] = "KODISTIL_LOG_FORMAT";
 
 // Flags of the program itself: those that its *_main.cc defines.
 std::map<std::string, absl::CommandLineFlag*> OwnFlags() {
@@ -45,13 +47,16 @@ void PrintHelp(const ProgramInfo& info) {
     std::printf("  --%s (default: %s)\n      %s\n", name.c_str(),
                 value.empty() ? "\"\"" : value.c_str(), flag->Help().c_str());
   }
+  std::printf(
+      "  --log_format (default: text)\n      What log lines on stderr look "
+      "like: text or json; KODISTIL_LOG_FORMAT where it is not given\n");
   std::printf("  --help\n      Print this and exit.\n");
   std::printf("  --version\n      Print the version and exit.\n");
 }
 
 [[noreturn]] void UsageError(const std::string& message) {
-  std::fprintf(stderr, "error: %s\nRun with --help for all flags.\n",
-               message.c_str());
+  SayLine(absl::StrCat("error: ", message, "\nRun with --help for all flags."),
+          Severity::kError);
   std::exit(kExitUsage);
 }
 
@@ -76,6 +81,7 @@ absl::CommandLineFlag* FindFlag(
     const std::string& name) {
   std::vector<std::string> names;
   for (const auto& [known, flag] : flags) names.push_back(known);
+  names.push_back(kLogFormatFlag);
   const std::string nearest = NearestName(name, names);
   UsageError(absl::StrCat(
       "unknown flag --", name,
@@ -89,6 +95,16 @@ void SetFlag(absl::CommandLineFlag* flag, const std::string& value) {
                             error.empty() ? "" : ": ", error, " (",
                             flag->Help(), ")"));
   }
+}
+
+// Also for the processes that this one starts.
+void ChooseLogFormat(const std::string& source, const std::string& name) {
+  const absl::StatusOr<LogFormat> format = ParseLogFormat(name);
+  if (!format.ok()) {
+    UsageError(absl::StrCat(source, ": ", format.status().message()));
+  }
+  SetLogFormat(*format);
+  setenv(kLogFormatVariable, name.c_str(), /*overwrite=*/1);
 }
 
 std::vector<std::string> SetFlags(int argc, char** argv,
@@ -119,13 +135,19 @@ std::vector<std::string> SetFlags(int argc, char** argv,
       std::exit(kExitOk);
     }
     std::string value = has_value ? argument.substr(equals + 1) : "true";
-    absl::CommandLineFlag* flag = FindFlag(flags, name, has_value, &value);
-    if (flag == nullptr) UnknownFlag(flags, name);
-    if (!has_value && !flag->IsOfType<bool>()) {
+    const bool is_log_format = name == kLogFormatFlag;
+    absl::CommandLineFlag* flag =
+        is_log_format ? nullptr : FindFlag(flags, name, has_value, &value);
+    if (flag == nullptr && !is_log_format) UnknownFlag(flags, name);
+    if (!has_value && (is_log_format || !flag->IsOfType<bool>())) {
       if (i + 1 >= argc) UsageError(absl::StrCat("--", name, " needs a value"));
       value = argv[++i];
     }
-    SetFlag(flag, value);
+    if (is_log_format) {
+      ChooseLogFormat("--log_format", value);
+    } else {
+      SetFlag(flag, value);
+    }
   }
   return rest;
 }
@@ -134,6 +156,8 @@ std::vector<std::string> SetFlags(int argc, char** argv,
 
 std::vector<std::string> ParseCommandLine(int argc, char** argv,
                                           const ProgramInfo& info) {
+  const char* log_format = getenv(kLogFormatVariable);
+  if (log_format != nullptr) ChooseLogFormat(kLogFormatVariable, log_format);
   std::vector<std::string> rest = SetFlags(argc, argv, info);
   if (!info.takes_arguments && !rest.empty()) {
     UsageError(absl::StrCat("unexpected argument '", rest[0],
@@ -141,9 +165,7 @@ std::vector<std::string> ParseCommandLine(int argc, char** argv,
   }
   // gRPC's own log repeats as C++ internals what our statuses say.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
-  FLAGS_logtostderr = true;
-  FLAGS_log_utc_time = true;
-  google::InitGoogleLogging(argv[0]);
+  StartLogging(argv[0]);
   const char* directory = getenv("BUILD_WORKING_DIRECTORY");
   if (directory != nullptr && chdir(directory) != 0) {
     UsageError(absl::StrCat("cannot enter ", directory));
@@ -153,7 +175,7 @@ std::vector<std::string> ParseCommandLine(int argc, char** argv,
 
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;
-  std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
+  SayLine(absl::StrCat("error: ", status.message()), Severity::kError);
   return status.code() == absl::StatusCode::kInvalidArgument ? kExitUsage
                                                              : kExitFailure;
 }

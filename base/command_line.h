@@ -33,7 +33,8 @@ struct ProgramInfo {
 // default and exits 0; --version exits 0; an unknown flag or a bad value exits
 // 2 and names the nearest flag or the value expected. Afterwards the working
 // directory is the one where the user typed the command
-// (BUILD_WORKING_DIRECTORY under `bazel run`), and glog writes to stderr.
+// (BUILD_WORKING_DIRECTORY under `bazel run`), and glog writes to stderr, as
+// text or JSON (--log_format, base/log.h).
 std::vector<std::string> ParseCommandLine(int argc, char** argv,
                                           const ProgramInfo& info);
 

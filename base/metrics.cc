@@ -207,15 +207,30 @@ template class MetricFamily<Counter>;
 template class MetricFamily<Gauge>;
 template class MetricFamily<Histogram>;
 
-// Guarded by the registry's mutex.
+// No lock but a callback's own is held while it runs: what it takes may be held
+// by others that use the registry.
 class MetricRegistry::CallbackFamily final : public internal::MetricFamilyBase {
  public:
   using MetricFamilyBase::MetricFamilyBase;
 
+  Registration Add(Callback callback) {
+    auto slot = std::make_shared<Slot>(std::move(callback));
+    absl::MutexLock lock(&mutex_);
+    slots_.push_back(slot);
+    return Registration(slot.get(), [this, slot](void*) { Remove(slot); });
+  }
+
   void AppendSamples(std::string* text) const override {
+    std::vector<std::shared_ptr<Slot>> slots;
+    {
+      absl::MutexLock lock(&mutex_);
+      slots = slots_;
+    }
     std::map<std::vector<std::string>, double> sums;
-    for (const auto& [number, callback] : callbacks) {
-      for (MetricSample& sample : callback()) {
+    for (const std::shared_ptr<Slot>& slot : slots) {
+      absl::MutexLock lock(&slot->mutex);
+      if (slot->callback == nullptr) continue;
+      for (MetricSample& sample : slot->callback()) {
         CHECK_EQ(sample.labels.size(), spec.labels.size())
             << "values for the labels of " << spec.name;
         sums[std::move(sample.labels)] += sample.value;
@@ -227,8 +242,24 @@ class MetricRegistry::CallbackFamily final : public internal::MetricFamilyBase {
     }
   }
 
-  int next_number = 0;
-  std::map<int, Callback> callbacks;
+ private:
+  struct Slot {
+    explicit Slot(Callback callback) : callback(std::move(callback)) {}
+    absl::Mutex mutex;  // held while it runs
+    Callback callback ABSL_GUARDED_BY(mutex);
+  };
+
+  void Remove(const std::shared_ptr<Slot>& slot) {
+    {
+      absl::MutexLock lock(&slot->mutex);
+      slot->callback = nullptr;
+    }
+    absl::MutexLock lock(&mutex_);
+    slots_.erase(std::remove(slots_.begin(), slots_.end(), slot), slots_.end());
+  }
+
+  mutable absl::Mutex mutex_;
+  std::vector<std::shared_ptr<Slot>> slots_ ABSL_GUARDED_BY(mutex_);
 };
 
 MetricRegistry::MetricRegistry() = default;
@@ -284,25 +315,27 @@ MetricRegistry::Registration MetricRegistry::AddCallback(const MetricSpec& spec,
         SpecText(typed->spec, typed->type) == SpecText(spec, type))
       << "two kinds of one metric: " << SpecText(family->spec, family->type)
       << " and " << SpecText(spec, type);
-  const int number = typed->next_number++;
-  typed->callbacks[number] = std::move(callback);
-  return Registration(typed, [this, typed, number](void*) {
-    absl::MutexLock lock(&mutex_);
-    typed->callbacks.erase(number);
-  });
+  return typed->Add(std::move(callback));
 }
 
 std::string MetricRegistry::Text() const {
-  absl::MutexLock lock(&mutex_);
+  // Families live as long as the registry.
+  std::vector<const internal::MetricFamilyBase*> families;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [name, family] : families_) {
+      families.push_back(family.get());
+    }
+  }
   std::string text;
-  for (const auto& [name, family] : families_) {
+  for (const internal::MetricFamilyBase* family : families) {
     std::string samples;
     family->AppendSamples(&samples);
     if (samples.empty()) continue;
     const std::string help =
         absl::StrReplaceAll(family->spec.help, {{"\\", "\\\\"}, {"\n", "\\n"}});
-    absl::StrAppend(&text, "# HELP ", name, " ", help, "\n# TYPE ", name, " ",
-                    family->type, "\n", samples);
+    absl::StrAppend(&text, "# HELP ", family->spec.name, " ", help, "\n# TYPE ",
+                    family->spec.name, " ", family->type, "\n", samples);
   }
   return text;
 }

@@ -156,9 +156,8 @@ class MetricRegistry {
 
   // Values that are asked for when somebody looks: counters where the name
   // ends in "_total", else gauges. Several callbacks may share a name; equal
-  // label values are added up. A callback must not use the registry, and a
-  // registration must not end under a lock that its callback takes. The
-  // registry must outlive the registration.
+  // label values are added up. A registration must not end under a lock that
+  // its callback takes. The registry must outlive the registration.
   ABSL_MUST_USE_RESULT Registration AddCallback(const MetricSpec& spec,
                                                 Callback callback);
 

@@ -245,6 +245,7 @@ double ParsedMetrics::Sum(absl::string_view name,
 }
 
 absl::StatusOr<ParsedMetrics> ParseMetrics(absl::string_view text) {
+  if (text.empty()) return ParsedMetrics();
   if (!absl::ConsumeSuffix(&text, "\n")) {
     return absl::InvalidArgumentError("the last line has no end");
   }

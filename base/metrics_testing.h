@@ -27,7 +27,7 @@ struct ParsedMetrics {
 // or we do not want: a family without HELP and TYPE or with two of them, its
 // samples apart, a series given twice, unknown escapes, counters not called
 // _total, buckets that are not ascending and cumulative or do not end in a +Inf
-// equal to _count, no line end at the end.
+// equal to _count, no line end at the end. An empty text has no metrics.
 absl::StatusOr<ParsedMetrics> ParseMetrics(absl::string_view text);
 
 }  // namespace kodistil

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/log.h"
 #include "base/table.h"
 
 namespace kodistil {
@@ -19,7 +20,9 @@ namespace {
 constexpr absl::Duration kRedrawInterval = absl::Milliseconds(100);
 constexpr char kClearLine[] = "\r\x1b[K";
 
+// A line can be drawn over and over there.
 bool StderrIsTerminal() {
+  if (GetLogFormat() != LogFormat::kText) return false;
   const char* term = getenv("TERM");
   return isatty(STDERR_FILENO) && term != nullptr && strcmp(term, "dumb") != 0;
 }
@@ -52,7 +55,7 @@ void ProgressLine::Update(absl::string_view text) {
   if (now - last_ < (terminal_ ? kRedrawInterval : plain_interval_)) return;
   last_ = now;
   if (!terminal_) {
-    Write(absl::StrCat(text, "\n"));
+    SayLine(text);
     return;
   }
   // The last column stays free: some terminals wrap as soon as it is filled.
@@ -62,14 +65,14 @@ void ProgressLine::Update(absl::string_view text) {
 
 void ProgressLine::Finish(absl::string_view text) {
   Clear();
-  Write(absl::StrCat(text, "\n"));
+  SayLine(text);
   last_ = absl::InfinitePast();
 }
 
 void ProgressLine::Print(absl::string_view line) {
   if (terminal_) last_ = absl::InfinitePast();
   Clear();
-  Write(absl::StrCat(line, "\n"));
+  SayLine(line);
 }
 
 void ProgressLine::Clear() {

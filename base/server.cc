@@ -16,8 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "base/access_credentials.h"
 #include "base/call_counter.h"
 #include "base/files.h"
+#include "base/metrics.h"
+#include "base/rpc_metrics.h"
+#include "base/status_macros.h"
 
 namespace kodistil {
 namespace {
@@ -36,6 +40,11 @@ absl::Status ServerOptions::Validate() const {
     return absl::InvalidArgumentError(
         absl::StrCat("port ", port, ": expected 0 to 65535"));
   }
+  if (max_calls_per_connection < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("max_calls_per_connection ",
+                                                   max_calls_per_connection,
+                                                   ": expected 1 or more"));
+  }
   if (host.empty()) return absl::InvalidArgumentError("the host is empty");
   if (drain < absl::ZeroDuration() || drain_grace < absl::ZeroDuration() ||
       drain > absl::Hours(1) || drain_grace > absl::Hours(1)) {
@@ -43,13 +52,16 @@ absl::Status ServerOptions::Validate() const {
         "drain limit ", absl::FormatDuration(drain), ", grace ",
         absl::FormatDuration(drain_grace), ": expected 0 to 1h of each"));
   }
-  return absl::OkStatus();
+  KODISTIL_RETURN_IF_ERROR(access.Validate());
+  return access.CheckListen(host);
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options, const std::vector<grpc::Service*>& services) {
-  const absl::Status valid = options.Validate();
-  if (!valid.ok()) return valid;
+  KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::shared_ptr<grpc::ServerCredentials> credentials,
+      NewServerCredentials(options.access, options.host));
   // Both are process-wide switches of gRPC that may be set again.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -57,8 +69,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   auto server = std::unique_ptr<Server>(new Server(options));
   grpc::ServerBuilder builder;
   builder.AddListeningPort(absl::StrCat(options.host, ":", options.port),
-                           grpc::InsecureServerCredentials(), &server->port_);
+                           credentials, &server->port_);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             options.max_calls_per_connection);
   // Without this two servers share a port silently.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(
@@ -69,6 +83,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
       interceptors;
   interceptors.push_back(CallCounter::NewInterceptors(server->calls_));
+  interceptors.push_back(NewRpcMetrics(&MetricRegistry::Process()));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {
@@ -156,18 +171,22 @@ absl::Status WritePortFile(const std::string& path, int port) {
   return WriteFileAtomically(path, absl::StrCat(port, "\n"));
 }
 
-std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> NewChannel(const std::string& address,
+                                          const AccessOptions& access) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // What this sets is how long an attempt to connect may take; a TLS handshake
+  // on a busy machine takes longer than a SETTINGS frame, and one that is cut
+  // short does not say why it would have failed.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   access.tls() ? 5000 : 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
   // Each channel has its own connection: one slow stream holds up no other.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return NewChannelWithAccess(address, access, std::move(arguments));
 }
 
 }  // namespace kodistil

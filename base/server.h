@@ -1,5 +1,5 @@
 // What every gRPC server of the project does the same way: health checking,
-// reflection, port checks, draining on SIGTERM.
+// reflection, port checks, access, draining on SIGTERM.
 
 #ifndef KODISTIL_BASE_SERVER_H_
 #define KODISTIL_BASE_SERVER_H_
@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "grpcpp/grpcpp.h"
 
 namespace kodistil {
@@ -24,11 +25,16 @@ struct ServerOptions {
   int port = 0;
   // Largest message received.
   int max_message_bytes = 16 << 20;
+  // Calls of one connection at a time; a client's further ones wait at the
+  // client until one has ended or their deadline has passed.
+  int max_calls_per_connection = 512;
   // How long calls in flight may go on after SIGTERM.
   absl::Duration drain = absl::Seconds(10);
   // How long calls are still taken after SIGTERM while health says NOT_SERVING:
   // load balancers need 3 to 5 s to notice.
   absl::Duration drain_grace = absl::ZeroDuration();
+  // Who may call; beyond loopback TLS or an explicit `insecure` is a must.
+  AccessOptions access;
 
   absl::Status Validate() const;
 };
@@ -38,7 +44,7 @@ class Server {
  public:
   // Starts serving `services`, which must outlive the server, with health
   // checking and reflection. UNAVAILABLE "port 50051 is in use" when it cannot
-  // listen.
+  // listen, INVALID_ARGUMENT or FAILED_PRECONDITION for options.access.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options,
       const std::vector<grpc::Service*>& services);
@@ -81,9 +87,13 @@ int WaitForStopSignal();
 // empty path writes nothing.
 absl::Status WritePortFile(const std::string& path, int port);
 
-// An insecure channel to host:port with the project's limits: messages up to 64
-// MiB, quick reconnects (100 ms to 2 s), no retries: see base/retry.h.
-std::shared_ptr<grpc::Channel> NewChannel(const std::string& address);
+// A channel to host:port with the project's limits: messages up to 64 MiB,
+// quick reconnects (100 ms to 2 s), no retries: see base/retry.h. Plain text
+// unless `access`, which CheckClientAccess has seen, has TLS; the server's
+// certificate must then hold the host, or NAME where the address is
+// NAME@host:port, as that of one of the machines behind a name.
+std::shared_ptr<grpc::Channel> NewChannel(const std::string& address,
+                                          const AccessOptions& access = {});
 
 }  // namespace kodistil
 

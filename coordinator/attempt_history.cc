@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "coordinator/sweep_metrics.h"
 #include "corpus/utf8.h"
 
 namespace kodistil {
@@ -34,12 +35,14 @@ void BeginAttempt(absl::Time now, Trial* trial) {
   attempt->set_worker_id(trial->worker_id());
   attempt->set_begin_unix_ms(absl::ToUnixMillis(now));
   attempt->set_outcome(TrialAttempt::OUTCOME_RUNNING);
+  SweepMetrics::Process().leases.Increment();
 }
 
 void EndAttempt(const AttemptEnd& end, Trial* trial) {
   TrialAttempt* const attempt = Running(trial);
   if (attempt == nullptr) return;
   attempt->set_outcome(end.outcome);
+  SweepMetrics::Process().attempts.With({OutcomeText(end.outcome)}).Increment();
   attempt->set_end_unix_ms(absl::ToUnixMillis(end.time));
   attempt->set_reason(
       Utf8Tail(end.reason.substr(0, kReasonBytes), kReasonBytes));

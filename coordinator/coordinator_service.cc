@@ -10,6 +10,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/request_id.h"
 #include "base/status_macros.h"
 #include "coordinator/explain_trial.h"
 
@@ -38,6 +41,13 @@ LedgerLog::Done Later(grpc::ServerUnaryReactor* reactor, CallLimit::Place place,
     log(status);
     reactor->Finish(ToGrpcStatus(status));
   };
+}
+
+// What log lines about an attempt carry.
+template <typename Request>
+LogContext ContextOf(const grpc::ServerContextBase& context,
+                     const Request& request) {
+  return {request.trial_id(), request.attempt(), RequestIdOf(context)};
 }
 
 void SetTrials(const std::vector<v1::Trial>& trials,
@@ -180,6 +190,7 @@ absl::Status CoordinatorServiceImpl::Renew(const v1::HeartbeatRequest& request,
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(
     grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
     v1::HeartbeatResponse* response) {
+  const ScopedLogContext log(ContextOf(*context, *request));
   const auto place = calls_.Enter(context);
   return Answer(context,
                 place.ok() ? Renew(*request, response) : place.status());
@@ -194,10 +205,7 @@ absl::Status CoordinatorServiceImpl::CheckResult(
                         result.correct(), result.total(), result.parameters()));
   }
   for (const auto& [name, digest] : result.files()) {
-    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
-      return absl::InvalidArgumentError(
-          absl::StrCat("result: '", name, "' is no plain file name"));
-    }
+    KODISTIL_RETURN_IF_ERROR(CheckName("result: file", name));
     if (!artifacts_.Exists(digest)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "result: the file ", name, " (", digest, ") was not uploaded"));
@@ -215,15 +223,18 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Complete(
   if (!status.ok()) return Answer(context, status);
   // Made anew by each call of DefaultReactor.
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  ledger_.Complete(
-      *request, absl::Now(),
-      Later(reactor, *std::move(place), [request](const absl::Status& status) {
-        if (!status.ok()) return;
-        VLOG(1) << "trial " << request->trial_id().substr(0, 12) << " attempt "
-                << request->attempt()
-                << " done: " << request->result().correct() << "/"
-                << request->result().total();
-      }));
+  ledger_.Complete(*request, absl::Now(),
+                   Later(reactor, *std::move(place),
+                         [request, log = ContextOf(*context, *request)](
+                             const absl::Status& status) {
+                           if (!status.ok()) return;
+                           const ScopedLogContext scope(log);
+                           VLOG(1)
+                               << "trial " << request->trial_id().substr(0, 12)
+                               << " attempt " << request->attempt()
+                               << " done: " << request->result().correct()
+                               << "/" << request->result().total();
+                         }));
   return reactor;
 }
 
@@ -232,17 +243,21 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Fail(
     v1::FailResponse* response) {
   auto place = calls_.Enter(context);
   if (!place.ok()) return Answer(context, place.status());
+  const LogContext log = ContextOf(*context, *request);
+  const ScopedLogContext scope(log);
   v1::FailRequest kept = *request;
   if (!KeepsCheckpoint(*request)) kept.clear_checkpoint();
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  ledger_.Fail(
-      kept, absl::Now(),
-      Later(reactor, *std::move(place), [request](const absl::Status& status) {
-        LOG_IF(WARNING, status.ok())
-            << "trial " << request->trial_id().substr(0, 12) << " attempt "
-            << request->attempt() << " given back by " << request->worker_id()
-            << ": " << request->reason();
-      }));
+  ledger_.Fail(kept, absl::Now(),
+               Later(reactor, *std::move(place),
+                     [request, log](const absl::Status& status) {
+                       const ScopedLogContext scope(log);
+                       LOG_IF(WARNING, status.ok())
+                           << "trial " << request->trial_id().substr(0, 12)
+                           << " attempt " << request->attempt()
+                           << " given back by " << request->worker_id() << ": "
+                           << request->reason();
+                     }));
   return reactor;
 }
 
@@ -251,6 +266,11 @@ grpc::Status CoordinatorServiceImpl::SubmitSweep(
     v1::SubmitSweepResponse* response) {
   const auto place = calls_.Enter(context);
   if (!place.ok()) return ToGrpcStatus(place.status());
+  for (const v1::Trial& trial : request->trials()) {
+    // It names folders here and at the workers.
+    const absl::Status named = CheckName("trial id", trial.trial_id());
+    if (!named.ok()) return ToGrpcStatus(named);
+  }
   const auto submitted =
       ledger_.Submit({request->trials().begin(), request->trials().end()});
   if (!submitted.ok()) return ToGrpcStatus(submitted.status());
@@ -277,7 +297,12 @@ grpc::Status CoordinatorServiceImpl::WatchSweep(
     if (version == seen) continue;
     if (seen > 0) ledger_.WaitUntilFinished(kWatchInterval);
     seen = version;
-    const bool finished = ledger_.Finished();
+    // Before leasing begins, the sweep's trials may not be there yet.
+    bool finished = ledger_.Finished();
+    {
+      absl::MutexLock lock(&mutex_);
+      finished = finished && phase_ != Phase::kNotYet;
+    }
     v1::WatchSweepResponse response;
     for (v1::Trial& trial : ledger_.Trials()) {
       *response.add_trials() = std::move(trial);

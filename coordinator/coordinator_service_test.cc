@@ -68,7 +68,8 @@ class CoordinatorServiceTest : public ::testing::Test {
     return response;
   }
 
-  absl::Status Complete(uint32_t attempt, const std::string& digest) {
+  absl::Status Complete(uint32_t attempt, const std::string& digest,
+                        const std::string& file = "config.json") {
     v1::CompleteRequest request;
     request.set_worker_id("w");
     request.set_trial_id("abc");
@@ -76,7 +77,7 @@ class CoordinatorServiceTest : public ::testing::Test {
     request.mutable_result()->set_correct(1);
     request.mutable_result()->set_total(2);
     request.mutable_result()->set_parameters(3);
-    (*request.mutable_result()->mutable_files())["config.json"] = digest;
+    (*request.mutable_result()->mutable_files())[file] = digest;
     v1::CompleteResponse response;
     return Call(&Stub::Complete, request, &response);
   }
@@ -94,6 +95,29 @@ TEST_F(CoordinatorServiceTest, UnregisteredWorkerIsNotFound) {
   v1::LeaseTrialResponse response;
   EXPECT_THAT(Call(&Stub::LeaseTrial, request, &response),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("Register")));
+}
+
+TEST_F(CoordinatorServiceTest, NamesThatLeaveTheirFolderAreInvalid) {
+  service_->StartLeasing();
+  Register();
+  const v1::LeaseTrialResponse lease = Lease();
+  ASSERT_OK_AND_ASSIGN(const std::string digest, artifacts_->Put("x"));
+  for (const char* file :
+       {"../config.json", "/etc/passwd", "..", "a/b", ".hidden", ""}) {
+    EXPECT_THAT(
+        Complete(lease.attempt(), digest, file),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("result: file")))
+        << file;
+  }
+  EXPECT_OK(Complete(lease.attempt(), digest));
+  v1::SubmitSweepRequest request;
+  v1::SubmitSweepResponse response;
+  request.add_trials()->set_trial_id("../../x");
+  EXPECT_THAT(Call(&Stub::SubmitSweep, request, &response),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("trial id '../../x'")));
+  request.mutable_trials(0)->set_trial_id("x");
+  EXPECT_OK(Call(&Stub::SubmitSweep, request, &response));
 }
 
 TEST_F(CoordinatorServiceTest, WatchesBeyondTheLimitAreUnavailable) {

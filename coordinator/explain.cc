@@ -18,12 +18,14 @@ namespace kodistil {
 namespace {
 
 absl::StatusOr<std::vector<std::string>> AskCoordinator(
-    const std::string& work_dir, const std::string& trial_id) {
+    const std::string& work_dir, const std::string& trial_id,
+    const AccessOptions& access) {
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(access));
   KODISTIL_ASSIGN_OR_RETURN(
       const std::string port,
       ReadFile(JoinPath(work_dir, "run/coordinator.port")));
-  const auto stub = v1::CoordinatorService::NewStub(
-      NewChannel(absl::StrCat("127.0.0.1:", absl::StripAsciiWhitespace(port))));
+  const auto stub = v1::CoordinatorService::NewStub(NewChannel(
+      absl::StrCat("127.0.0.1:", absl::StripAsciiWhitespace(port)), access));
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
   v1::ExplainRequest request;
@@ -38,7 +40,8 @@ absl::StatusOr<std::vector<std::string>> AskCoordinator(
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> Explain(const std::string& work_dir,
-                                                 const std::string& trial_id) {
+                                                 const std::string& trial_id,
+                                                 const AccessOptions& access) {
   // The lock tells whether a coordinator works there; the port file may be an
   // earlier one's.
   if (!IsDirectory(JoinPath(work_dir, "ledger"))) {
@@ -49,7 +52,7 @@ absl::StatusOr<std::vector<std::string>> Explain(const std::string& work_dir,
   const auto lock =
       FileLock::TryAcquire(JoinPath(work_dir, "coordinator.lock"));
   if (absl::IsUnavailable(lock.status())) {
-    return AskCoordinator(work_dir, trial_id);
+    return AskCoordinator(work_dir, trial_id, access);
   }
   KODISTIL_RETURN_IF_ERROR(lock.status());
   KODISTIL_ASSIGN_OR_RETURN(
@@ -61,9 +64,9 @@ absl::StatusOr<std::vector<std::string>> Explain(const std::string& work_dir,
   return lines;
 }
 
-int RunExplainCommand(const std::string& work_dir,
-                      const std::string& trial_id) {
-  const auto lines = Explain(work_dir, trial_id);
+int RunExplainCommand(const std::string& work_dir, const std::string& trial_id,
+                      const AccessOptions& access) {
+  const auto lines = Explain(work_dir, trial_id, access);
   if (!lines.ok()) return ExitCodeOf(lines.status());
   for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
   return kExitOk;

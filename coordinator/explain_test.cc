@@ -23,16 +23,16 @@ TEST(ExplainTest, ReadsTheLedgerWhereNoCoordinatorWorks) {
     ASSERT_OK(ledger->Lease("w", absl::Now()));
     ASSERT_OK(ledger->ReleaseWorker("w", {"killed by signal 9"}));
   }
-  ASSERT_OK_AND_ASSIGN(const auto lines, Explain(folder, "ab"));
+  ASSERT_OK_AND_ASSIGN(const auto lines, Explain(folder, "ab", {}));
   EXPECT_THAT(lines, Contains(HasSubstr("PENDING")));
   EXPECT_THAT(lines, Contains(HasSubstr("killed by signal 9")));
   EXPECT_THAT(lines, Contains(HasSubstr("No coordinator")));
-  EXPECT_THAT(Explain(folder, "x"),
+  EXPECT_THAT(Explain(folder, "x", {}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("x")));
 }
 
 TEST(ExplainTest, FolderWithoutALedgerIsNotFound) {
-  EXPECT_THAT(Explain(NewTestDir(), "abc"),
+  EXPECT_THAT(Explain(NewTestDir(), "abc", {}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no ledger")));
 }
 

@@ -143,6 +143,29 @@ TEST(TrialIdTest, DependsOnWhatMattersAlone) {
   EXPECT_NE(TrialId(config, inputs), id);
 }
 
+// What is in people's ledgers: a cell whose id changes is trained again.
+TEST(TrialIdTest, StaysWhatItIs) {
+  v1::TrialInputs inputs;
+  inputs.set_dataset_fingerprint(std::string(64, 'd'));
+  inputs.set_vocab_digest(std::string(64, 'v'));
+  inputs.set_lower_case(true);
+  const std::vector<StudentConfig> cells =
+      ExpandGrid(Resolved({}), {std::string(64, 'a')});
+  EXPECT_EQ(TrialId(cells.front(), inputs),
+            "00481721f6b0037666c96e5e14751d08ee437eedba75070051400b4a2d47b9b6");
+  EXPECT_EQ(TrialId(TwinOf(cells.front()), inputs),
+            "d86e6d99c99ab75fb09cf417213b79e912f5e4bb98ba4f4f7bf44a2a6adc1a66");
+}
+
+TEST(TrialIdTest, CoversTheMeanOfTeachers) {
+  StudentConfig config = ExpandGrid(Resolved({}), {"0.5*a+0.5*b"}).front();
+  const std::string id = TrialId(config, {});
+  config.set_teacher("0.4*a+0.6*b");
+  EXPECT_NE(TrialId(config, {}), id);
+  config.set_teacher("0.5*a+0.5*c");
+  EXPECT_NE(TrialId(config, {}), id);
+}
+
 TEST(SpecFileTest, UnknownFieldNamesFileLineAndColumn) {
   const std::string path = JoinPath(NewTestDir(), "s.textproto");
   ASSERT_OK(WriteFileAtomically(path, "seed: 1\nlearning_rate: 2\n"));

@@ -1,260 +1,312 @@
 #include "coordinator/labeller.h"
 
 #include <glog/logging.h>
-#include <netdb.h>
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/grpc_bridge.h"
+#include "base/progress.h"
 #include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
+#include "coordinator/sweep_metrics.h"
+#include "coordinator/teacher_targets.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
 
 namespace kodistil {
 namespace {
 
-using Chunk = std::vector<uint64_t>;
+// How often teachers that have come are looked for, and progress is told.
+constexpr absl::Duration kLook = absl::Milliseconds(100);
 
-// Rows that wait, shared by the threads that speak with the teachers.
-// Thread-safe.
-class WorkQueue {
- public:
-  WorkQueue(const std::vector<v1::IndexRange>& missing, int chunk_rows) {
-    Chunk chunk;
-    for (const v1::IndexRange& range : missing) {
-      for (uint64_t index = range.begin(); index < range.end(); ++index) {
-        chunk.push_back(index);
-        ++total_;
-        if (static_cast<int>(chunk.size()) == chunk_rows) {
-          waiting_.push_back(std::move(chunk));
-          chunk.clear();
-        }
-      }
-    }
-    if (!chunk.empty()) waiting_.push_back(std::move(chunk));
-  }
+int64_t CountCharacters(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
+  });
+}
 
-  // Takes a chunk; with `wait` until there is one or nothing is left to do.
-  // False when there is none.
-  bool Take(bool wait, Chunk* chunk) {
-    absl::MutexLock lock(&mutex_);
-    const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return !waiting_.empty() || done_ == total_ || stopped_;
-    };
-    if (wait) mutex_.Await(absl::Condition(&ready));
-    if (waiting_.empty() || stopped_) return false;
-    *chunk = std::move(waiting_.front());
-    waiting_.pop_front();
-    return true;
-  }
+int64_t PerSecond(int64_t rows, absl::Duration time) {
+  const double seconds = absl::ToDoubleSeconds(time);
+  return seconds > 0 ? static_cast<int64_t>(rows / seconds) : 0;
+}
 
-  void GiveBack(std::set<uint64_t> rows) {
-    if (rows.empty()) return;
-    absl::MutexLock lock(&mutex_);
-    waiting_.emplace_front(rows.begin(), rows.end());
-  }
-
-  void Acknowledge(const std::string& teacher, int64_t rows) {
-    absl::MutexLock lock(&mutex_);
-    done_ += rows;
-    by_teacher_[teacher] += rows;
-    last_progress_ = absl::Now();
-  }
-
-  // Ends the labelling; the first status counts.
-  void Stop(const absl::Status& status) {
-    absl::MutexLock lock(&mutex_);
-    if (!stopped_) status_ = status;
-    stopped_ = true;
-  }
-
-  // Waits for up to `limit`; true when all is over.
-  bool WaitForEnd(absl::Duration limit) {
-    absl::MutexLock lock(&mutex_);
-    const auto over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return done_ == total_ || stopped_;
-    };
-    return mutex_.AwaitWithTimeout(absl::Condition(&over), limit);
-  }
-
-  bool Over() { return WaitForEnd(absl::ZeroDuration()); }
-  int64_t done() {
-    absl::MutexLock lock(&mutex_);
-    return done_;
-  }
-  absl::Time last_progress() {
-    absl::MutexLock lock(&mutex_);
-    return last_progress_;
-  }
-  absl::Status status() {
-    absl::MutexLock lock(&mutex_);
-    return status_;
-  }
-  std::map<std::string, int64_t> by_teacher() {
-    absl::MutexLock lock(&mutex_);
-    return by_teacher_;
-  }
-
- private:
-  absl::Mutex mutex_;
-  std::deque<Chunk> waiting_ ABSL_GUARDED_BY(mutex_);
-  int64_t total_ = 0;  // constant after construction
-  int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  absl::Time last_progress_ ABSL_GUARDED_BY(mutex_) = absl::Now();
-  std::map<std::string, int64_t> by_teacher_ ABSL_GUARDED_BY(mutex_);
-};
-
-// One teacher's thread: streams while it lives, reconnects when it dies.
+// One teacher: a thread that reads from it, and one that writes while there is
+// a connection. Connects again when it is lost.
 class TeacherLink {
  public:
-  TeacherLink(const LabellerOptions& options, const std::string& address,
-              const Dataset& dataset, WorkQueue* queue)
+  TeacherLink(const LabellerOptions& options, const Dataset& dataset,
+              LabelSchedule* schedule, std::string address)
       : options_(options),
-        address_(address),
         dataset_(dataset),
-        queue_(queue) {}
+        schedule_(*schedule),
+        address_(std::move(address)),
+        thread_([this] { Run(); }) {}
 
-  void Run() {
-    for (int attempt = 0; !queue_->Over(); ++attempt) {
-      const int64_t before = acknowledged_;
-      const absl::Status status = Stream();
-      queue_->GiveBack(std::exchange(outstanding_, {}));
-      if (queue_->Over()) return;
-      if (status.code() != absl::StatusCode::kUnavailable &&
-          status.code() != absl::StatusCode::kCancelled && !status.ok()) {
-        queue_->Stop(Annotate(status, absl::StrCat("teacher ", address_)));
-        return;
-      }
-      if (acknowledged_ > before) attempt = 0;
-      LOG_IF(WARNING, attempt == 0)
-          << "teacher " << address_ << " is gone (" << status.message()
-          << "); its rows go to the others";
-      queue_->WaitForEnd(RetryDelay(status, attempt));
-    }
-  }
+  // The labelling is to be over, or the link cancelled.
+  ~TeacherLink() { thread_.join(); }
 
-  // From another thread: ends a stream that hangs.
+  // From another thread: ends the connection, and there is no other.
   void Cancel() {
     absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
     if (context_ != nullptr) context_->TryCancel();
+  }
+
+  // From another thread: it is (or is not) registered, or was named by the
+  // user. Without that, there is no other connection once this one is lost.
+  void SetKnown(bool known, bool named) {
+    absl::MutexLock lock(&mutex_);
+    known_ = known;
+    named_ = named;
+    left_out_ = left_out_ && known;
   }
 
  private:
   using CallStream =
       grpc::ClientReaderWriter<v1::LabelRequest, v1::LabelResponse>;
 
-  absl::Status Stream() {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address_));
+  void Run() {
+    int attempt = 0;
+    while (!schedule_.Over() && AwaitKnown()) {
+      int64_t acknowledged = 0;
+      const absl::Status status = Stream(&acknowledged);
+      if (schedule_.Over() || Cancelled()) return;
+      if (acknowledged > 0) attempt = 0;
+      if (!MayGoOn(status)) continue;
+      LOG_IF(WARNING, attempt == 0)
+          << "teacher " << address_ << " is gone (" << status.message()
+          << "); its rows go to the others";
+      schedule_.WaitForEnd(RetryDelay(status, attempt++));
+    }
+  }
+
+  bool Cancelled() {
+    absl::MutexLock lock(&mutex_);
+    return cancelled_;
+  }
+
+  // Waits until the teacher may be asked; false when the labelling is over.
+  bool AwaitKnown() {
+    while (!schedule_.Over()) {
+      absl::MutexLock lock(&mutex_);
+      if (cancelled_) return false;
+      const auto known = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return (known_ && !left_out_) || cancelled_;
+      };
+      if (mutex_.AwaitWithTimeout(absl::Condition(&known), kLook)) {
+        return !cancelled_;
+      }
+    }
+    return false;
+  }
+
+  // Whether the teacher may be tried again after `status`. When not, it is left
+  // out, or the labelling ends.
+  bool MayGoOn(const absl::Status& status) {
+    if (status.ok() || absl::IsUnavailable(status) ||
+        absl::IsCancelled(status)) {
+      return true;
+    }
+    const bool wrong_one =
+        absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
+        absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status) ||
+        absl::IsUnimplemented(status);
+    absl::MutexLock lock(&mutex_);
+    left_out_ = wrong_one && !named_;
+    if (left_out_) {
+      LOG(ERROR) << "teacher " << address_
+                 << " is left out: " << status.message();
+    } else {
+      schedule_.Stop(Annotate(status, absl::StrCat("teacher ", address_)));
+    }
+    return false;
+  }
+
+  absl::Status Stream(int64_t* acknowledged) {
+    const auto stub =
+        v1::TeacherService::NewStub(NewChannel(address_, options_.access));
     grpc::ClientContext context;
     {
       absl::MutexLock lock(&mutex_);
       context_ = &context;
+      if (cancelled_) context.TryCancel();
     }
     const auto stream = stub->Label(&context);
-    v1::LabelRequest first;
-    *first.mutable_set() = options_.set;
-    if (stream->Write(first)) Exchange(stream.get());
-    stream->WritesDone();
+    const int number = schedule_.Join(address_);
+    std::thread writer([&] { Write(number, stream.get()); });
     v1::LabelResponse response;
-    while (stream->Read(&response)) Acknowledge(response);
+    while (stream->Read(&response)) {
+      SweepMetrics::Process()
+          .labelled_rows.With({address_})
+          .Increment(schedule_.Acknowledge(number, response.indices()));
+    }
+    *acknowledged = schedule_.Leave(number);
+    writer.join();
     const absl::Status status = FromGrpcCall(stream->Finish(), context);
     absl::MutexLock lock(&mutex_);
     context_ = nullptr;
-    if (status.ok() && !outstanding_.empty()) {
-      return absl::UnavailableError(absl::StrCat("the stream ended with ",
-                                                 outstanding_.size(),
-                                                 " rows not acknowledged"));
-    }
     return status;
   }
 
-  // Keeps up to `window` chunks under way until nothing is left or the stream
-  // breaks.
-  void Exchange(CallStream* stream) {
-    const size_t limit =
-        static_cast<size_t>(options_.window) * options_.chunk_rows;
-    for (;;) {
-      while (outstanding_.size() < limit) {
-        Chunk chunk;
-        if (!queue_->Take(/*wait=*/outstanding_.empty(), &chunk)) break;
-        outstanding_.insert(chunk.begin(), chunk.end());
-        if (!stream->Write(Request(chunk))) return;
-      }
-      if (outstanding_.empty()) return;
-      v1::LabelResponse response;
-      if (!stream->Read(&response)) return;
-      Acknowledge(response);
-    }
-  }
-
-  v1::LabelRequest Request(const Chunk& chunk) const {
+  // Until the connection or the labelling is over.
+  void Write(int number, CallStream* stream) {
     v1::LabelRequest request;
-    for (const uint64_t index : chunk) {
-      v1::DatasetRow* const row = request.add_rows();
-      row->set_index(index);
-      row->set_text(dataset_.rows[index].text);
-      row->set_second_text(dataset_.rows[index].second_text);
+    *request.mutable_set() = options_.set;
+    bool open = stream->Write(request);
+    while (open) {
+      const std::vector<uint64_t> rows = schedule_.Take(number);
+      if (rows.empty()) break;
+      request.Clear();
+      for (const uint64_t index : rows) {
+        v1::DatasetRow* const row = request.add_rows();
+        row->set_index(index);
+        row->set_text(dataset_.rows[index].text);
+        row->set_second_text(dataset_.rows[index].second_text);
+      }
+      open = stream->Write(request);
     }
-    return request;
-  }
-
-  void Acknowledge(const v1::LabelResponse& response) {
-    int64_t rows = 0;
-    for (const uint64_t index : response.indices()) {
-      rows += outstanding_.erase(index);
-    }
-    acknowledged_ += rows;
-    queue_->Acknowledge(address_, rows);
+    stream->WritesDone();
   }
 
   const LabellerOptions& options_;
-  const std::string address_;
   const Dataset& dataset_;
-  WorkQueue* const queue_;
-  std::set<uint64_t> outstanding_;
-  int64_t acknowledged_ = 0;
+  LabelSchedule& schedule_;
+  const std::string address_;
 
   absl::Mutex mutex_;
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool known_ ABSL_GUARDED_BY(mutex_) = true;
+  bool named_ ABSL_GUARDED_BY(mutex_) = false;
+  // Until it has been unknown for a while.
+  bool left_out_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // the last: it uses the others
 };
 
-void WatchUntilEnd(const LabellerOptions& options,
-                   const LabelProgress& progress, WorkQueue* queue) {
-  while (!queue->WaitForEnd(absl::Milliseconds(100))) {
-    if (progress && !progress(queue->done())) {
-      queue->Stop(absl::CancelledError("labelling was stopped"));
+// The links to all teachers, named and registered. Not thread-safe.
+class Links {
+ public:
+  Links(const LabellerOptions& options, const Dataset& dataset,
+        LabelSchedule* schedule, const TargetWatch* named)
+      : options_(options),
+        dataset_(dataset),
+        schedule_(schedule),
+        named_(*named) {}
+  ~Links() {
+    // Rows may still be at teachers that are slow or hang: others did them.
+    for (const auto& entry : links_) entry.second->Cancel();
+  }
+
+  // Connects with teachers that have come.
+  void Update() {
+    const std::vector<std::string> named = named_.addresses();
+    std::set<std::string> known(named.begin(), named.end());
+    if (options_.registered) {
+      for (const std::string& address : options_.registered()) {
+        // Not by two names: a resolved name is name@address.
+        const bool twice =
+            std::any_of(named.begin(), named.end(), [&](const auto& target) {
+              return absl::EndsWith(target, absl::StrCat("@", address));
+            });
+        if (!twice) known.insert(address);
+      }
     }
-    if (absl::Now() - queue->last_progress() > options.patience) {
-      queue->Stop(absl::UnavailableError(
+    for (const std::string& address : known) {
+      std::unique_ptr<TeacherLink>& link = links_[address];
+      if (link != nullptr) continue;
+      LOG_IF(INFO, started_) << "teacher " << address << " has come";
+      link =
+          std::make_unique<TeacherLink>(options_, dataset_, schedule_, address);
+    }
+    for (const auto& [address, link] : links_) {
+      link->SetKnown(known.count(address) > 0,
+                     std::count(named.begin(), named.end(), address) > 0);
+    }
+    started_ = true;
+  }
+
+ private:
+  const LabellerOptions& options_;
+  const Dataset& dataset_;
+  LabelSchedule* const schedule_;
+  const TargetWatch& named_;
+  bool started_ = false;
+  std::map<std::string, std::unique_ptr<TeacherLink>> links_;
+};
+
+// Until the labelling is over.
+void Watch(const LabellerOptions& options, const LabelProgress& progress,
+           LabelSchedule* schedule, Links* links) {
+  do {
+    links->Update();
+    if (options.status) options.status(schedule->Status());
+    if (progress && !progress(schedule->done(), schedule->connected())) {
+      schedule->Stop(absl::CancelledError("labelling was stopped"));
+    }
+    if (absl::Now() - schedule->last_progress() > options.patience) {
+      schedule->Stop(absl::UnavailableError(
           absl::StrCat("no teacher has answered for ",
                        absl::FormatDuration(options.patience))));
     }
+  } while (!schedule->WaitForEnd(kLook));
+}
+
+std::vector<RowWork> WorkOf(const Dataset& dataset,
+                            const std::vector<v1::IndexRange>& missing,
+                            int32_t max_length) {
+  std::vector<RowWork> work;
+  for (const v1::IndexRange& range : missing) {
+    for (uint64_t index = range.begin(); index < range.end(); ++index) {
+      work.push_back({index, EstimateTokens(dataset.rows[index], max_length)});
+    }
   }
+  return work;
 }
 
 }  // namespace
 
 absl::Status LabellerOptions::Validate() const {
-  if (teachers.empty()) {
+  if (teachers.empty() && !registered) {
     return absl::InvalidArgumentError("labelling needs a teacher's address");
   }
-  if (chunk_rows < 1 || chunk_rows > 4096 || window < 1) {
-    return absl::InvalidArgumentError(
-        "chunk_rows must be 1 to 4096 and window at least 1");
+  return schedule.Validate();
+}
+
+int32_t EstimateTokens(const Row& row, int32_t max_length) {
+  const int64_t characters =
+      CountCharacters(row.text) + CountCharacters(row.second_text) + 2;
+  constexpr int64_t kMost = 1 << 20;
+  return static_cast<int32_t>(
+      std::min(characters, max_length > 0 ? int64_t{max_length} : kMost));
+}
+
+std::string LabelSummary(const LabelReport& report) {
+  return absl::StrFormat("%s rows in %.1f s (%s rows/s)",
+                         WithCommas(report.rows),
+                         absl::ToDoubleSeconds(report.elapsed),
+                         WithCommas(PerSecond(report.rows, report.elapsed)));
+}
+
+std::vector<std::string> ShareLines(const LabelReport& report) {
+  std::vector<std::string> lines;
+  for (const auto& [address, share] : report.shares) {
+    lines.push_back(
+        absl::StrFormat("teacher %s: %s rows (%.0f %%), %s rows/s", address,
+                        WithCommas(share.rows),
+                        100.0 * share.rows / std::max<int64_t>(1, report.rows),
+                        WithCommas(PerSecond(share.rows, share.connected))));
   }
-  return absl::OkStatus();
+  return lines;
 }
 
 absl::StatusOr<LabelReport> LabelRows(
@@ -263,70 +315,21 @@ absl::StatusOr<LabelReport> LabelRows(
   KODISTIL_RETURN_IF_ERROR(options.Validate());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
                             ResolveTargets(options.teachers));
+  const TargetWatch named(options.teachers, addresses,
+                          options.resolve_interval);
   const absl::Time start = absl::Now();
-  WorkQueue queue(missing, options.chunk_rows);
-  std::vector<std::unique_ptr<TeacherLink>> links;
-  std::vector<std::thread> threads;
-  for (const std::string& address : addresses) {
-    links.push_back(
-        std::make_unique<TeacherLink>(options, address, dataset, &queue));
-    threads.emplace_back([link = links.back().get()] { link->Run(); });
-  }
-  WatchUntilEnd(options, progress, &queue);
-  if (!queue.status().ok()) {
-    for (const auto& link : links) link->Cancel();
-  }
-  for (std::thread& thread : threads) thread.join();
-  KODISTIL_RETURN_IF_ERROR(queue.status());
+  LabelSchedule schedule(options.schedule,
+                         WorkOf(dataset, missing, options.max_length));
   LabelReport report;
-  report.rows = queue.done();
-  report.elapsed = absl::Now() - start;
-  report.rows_by_teacher = queue.by_teacher();
-  return report;
-}
-
-absl::StatusOr<std::vector<std::string>> ResolveTargets(
-    const std::vector<std::string>& targets) {
-  std::vector<std::string> addresses;
-  for (const std::string& target : targets) {
-    const size_t colon = target.rfind(':');
-    if (colon == std::string::npos || colon == 0 ||
-        colon + 1 == target.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("teacher '", target, "': expected host:port"));
-    }
-    addrinfo hints = {};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const std::string host = target.substr(0, colon);
-    const std::string port = target.substr(colon + 1);
-    const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-    if (error != 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "teacher '", target, "' does not resolve: ", gai_strerror(error)));
-    }
-    // A server listens on one family; where a name has both, take IPv4.
-    bool has_ipv4 = false;
-    for (const addrinfo* it = found; it != nullptr; it = it->ai_next) {
-      has_ipv4 = has_ipv4 || it->ai_family == AF_INET;
-    }
-    for (const addrinfo* it = found; it != nullptr; it = it->ai_next) {
-      if (has_ipv4 && it->ai_family != AF_INET) continue;
-      char numeric[NI_MAXHOST];
-      getnameinfo(it->ai_addr, it->ai_addrlen, numeric, sizeof(numeric),
-                  nullptr, 0, NI_NUMERICHOST);
-      const std::string address = it->ai_family == AF_INET6
-                                      ? absl::StrCat("[", numeric, "]:", port)
-                                      : absl::StrCat(numeric, ":", port);
-      if (std::find(addresses.begin(), addresses.end(), address) ==
-          addresses.end()) {
-        addresses.push_back(address);
-      }
-    }
-    freeaddrinfo(found);
+  {
+    Links links(options, dataset, &schedule, &named);
+    if (!schedule.Over()) Watch(options, progress, &schedule, &links);
+    report.elapsed = absl::Now() - start;
+    report.shares = schedule.Shares();
   }
-  return addresses;
+  KODISTIL_RETURN_IF_ERROR(schedule.status());
+  report.rows = schedule.done();
+  return report;
 }
 
 }  // namespace kodistil

@@ -4,11 +4,14 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/format_version.h"
 #include "base/status_macros.h"
 #include "coordinator/packing.h"
+#include "coordinator/sweep_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -19,8 +22,8 @@ using v1::TrialAttempt;
 // Keys: "format" -> the version, "starts" -> how often work began, in decimal,
 // "trial/" + id -> Trial. Version 1 had no starts.
 constexpr char kFormatKey[] = "format";
-constexpr char kFormatVersion[] = "2";
-constexpr char kOldestFormatVersion[] = "1";
+constexpr uint64_t kFormatVersion = 2;
+constexpr uint64_t kOldestFormatVersion = 1;
 constexpr char kStartsKey[] = "starts";
 constexpr char kTrialPrefix[] = "trial/";
 
@@ -43,13 +46,14 @@ absl::Status CheckFormat(const LedgerLog& log, const std::string& path) {
   const absl::StatusOr<std::string> format = log.Get(kFormatKey);
   if (absl::IsNotFound(format.status())) return absl::OkStatus();
   KODISTIL_RETURN_IF_ERROR(format.status());
-  if (*format == kFormatVersion || *format == kOldestFormatVersion) {
-    return absl::OkStatus();
+  uint64_t version = 0;
+  if (!absl::SimpleAtoi(*format, &version)) {
+    return absl::DataLossError(absl::StrCat(path, ": the ledger's version is '",
+                                            absl::CHexEscape(*format),
+                                            "', expected a number"));
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat("the ledger ", path, " has format version ", *format,
-                   ", this program reads versions ", kOldestFormatVersion,
-                   " and ", kFormatVersion));
+  return CheckFormatVersion(
+      {"ledger", kOldestFormatVersion, kFormatVersion, ""}, path, version);
 }
 
 absl::StatusOr<uint32_t> ReadStarts(const LedgerLog& log) {
@@ -163,7 +167,7 @@ absl::Status Ledger::Store(Entry* entry, Trial trial) {
 absl::Status Ledger::BeginStart() {
   if (start_ > 0) return absl::OkStatus();
   KODISTIL_ASSIGN_OR_RETURN(const uint32_t starts, ReadStarts(*log_));
-  KODISTIL_RETURN_IF_ERROR(log_->Put(kFormatKey, kFormatVersion));
+  KODISTIL_RETURN_IF_ERROR(log_->Put(kFormatKey, absl::StrCat(kFormatVersion)));
   KODISTIL_RETURN_IF_ERROR(log_->Put(kStartsKey, absl::StrCat(starts + 1)));
   start_ = starts + 1;
   return absl::OkStatus();
@@ -427,6 +431,7 @@ absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
     for (Entry* const entry : running) {
       if (entry->lease_end > now) continue;
       workers.push_back(entry->trial->worker_id());
+      SweepMetrics::Process().leases_expired.Increment();
       HowItEnded how;
       how.end.outcome = TrialAttempt::OUTCOME_LOST;
       how.end.time = now;

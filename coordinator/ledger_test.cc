@@ -544,7 +544,7 @@ TEST_F(LedgerTest, NewerFormatIsRefusedByName) {
   RawLedger(path_).Put("format", "3");
   EXPECT_THAT(Ledger::Open(path_, options_, now_),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("has format version 3")));
+                       HasSubstr("found ledger format version 3")));
 }
 
 TEST_F(LedgerTest, DamagedRecordIsDataLossThatNamesIt) {

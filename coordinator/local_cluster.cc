@@ -27,6 +27,22 @@ absl::Status DeathStatus(const std::string& name, const Process& process) {
                    LogTail(process.options().log_path, kLogTailLines)));
 }
 
+// The flags of base/access_flags.h; `server`: those of servers too.
+void AddAccessFlags(const AccessOptions& access, bool server,
+                    std::vector<std::string>* args) {
+  const auto add = [args](absl::string_view flag, const std::string& value) {
+    if (!value.empty()) {
+      args->push_back(absl::StrCat("--", flag, "=", value));
+    }
+  };
+  add("tls_cert", access.tls_cert);
+  add("tls_key", access.tls_key);
+  add("tls_ca", access.tls_ca);
+  if (access.tls()) add("tls_local_name", access.local_name);
+  add("token_file", access.token_file);
+  if (server && access.insecure) args->push_back("--insecure");
+}
+
 }  // namespace
 
 const char LocalCluster::kWorkerPrefix[] = "local/";
@@ -64,6 +80,7 @@ std::string LocalCluster::PortFile(const Member& member) const {
 
 absl::Status LocalCluster::Launch(Member* member) {
   ProcessOptions process = member->process_options;
+  AddAccessFlags(options_.access, member->server, &process.args);
   if (member->server) {
     const std::string port_file = PortFile(*member);
     KODISTIL_RETURN_IF_ERROR(

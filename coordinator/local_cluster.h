@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 #include "coordinator/process.h"
 
 namespace kodistil {
@@ -28,6 +29,9 @@ struct LocalClusterOptions {
   int pack = 0;
   // "cpu", "auto" or "cuda:N", for teachers and workers.
   std::string device = "cpu";
+  // What all processes are given, so that they and the coordinator trust each
+  // other.
+  AccessOptions access;
   // How long a server may take until it listens.
   absl::Duration start_limit = absl::Minutes(2);
   // A process that dies so often without living for ten seconds ends the sweep.

@@ -215,15 +215,23 @@ std::string Limits(const Trial& trial) {
       "this card does not know.\n");
 }
 
+std::string SourceText(const Trial& trial, const SweepResults& results) {
+  if (!Distilled(trial)) return "trained on labels alone";
+  const TeacherResult* teacher = TeacherOf(trial, results);
+  if (teacher == nullptr || teacher->members.empty()) {
+    return "distilled from a teacher's logits";
+  }
+  return absl::StrCat("distilled from the weighted mean of ",
+                      teacher->members.size(), " teachers' logits");
+}
+
 }  // namespace
 
 std::string ModelCard(const Trial& trial, const SweepResults& results) {
   const std::string head = "| | |\n|---|---|\n";
   return absl::StrCat(
       FrontMatter(trial), "\n# KoDistil ", StudentName(trial.config()),
-      "\n\nA BiLSTM that classifies Korean texts, ",
-      Distilled(trial) ? "distilled from a teacher's logits"
-                       : "trained on labels alone",
+      "\n\nA BiLSTM that classifies Korean texts, ", SourceText(trial, results),
       " by KoDistil.\n\n"
       "    bazel run //serving -- --model=FOLDER\n"
       "    bazel run //student_trainer:evaluate -- --model=FOLDER "

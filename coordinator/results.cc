@@ -284,6 +284,10 @@ std::string ResultsJson(const SweepResults& results) {
     Json entry;
     entry["name"] = teacher.name;
     entry["fingerprint"] = teacher.fingerprint;
+    for (const WeightedTeacher& member : teacher.members) {
+      entry["members"].push_back(
+          {{"fingerprint", member.teacher}, {"weight", member.weight}});
+    }
     entry["parameters"] = teacher.parameters;
     entry["accuracy"] =
         teacher.total == 0

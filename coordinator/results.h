@@ -13,12 +13,16 @@
 #include "base/table.h"
 #include "coordinator/paired_test.h"
 #include "kodistil/v1/coordinator.pb.h"
+#include "logit_store/teacher_mix.h"
 
 namespace kodistil {
 
 struct TeacherResult {
   std::string name;
+  // Or the canonical text of a mean of several.
   std::string fingerprint;
+  // Of a mean: fingerprints and weights.
+  TeacherMix members;
   uint64_t parameters = 0;
   // On the dataset's test split; total 0 when it has no labels.
   uint64_t correct = 0;

@@ -51,6 +51,26 @@ SweepResults Example() {
   return results;
 }
 
+TEST(ResultsTest, MeanOfTeachersIsNamedAndListsThem) {
+  SweepResults results = Example();
+  results.teachers[0].fingerprint = "t";
+  TeacherResult mean;
+  mean.name = "0.7*a+0.3*b";
+  mean.fingerprint = "0.3*g+0.7*f";
+  mean.members = {{"g", 0.3}, {"f", 0.7}};
+  results.teachers.push_back(mean);
+  v1::StudentConfig config = results.trials[0].config();
+  config.set_teacher(mean.fingerprint);
+  results.trials.push_back(DoneTrial(config, 830));
+  EXPECT_THAT(ResultsTable(results).ToText(), HasSubstr("teacher=0.7*a+0.3*b"));
+  const auto json = nlohmann::json::parse(ResultsJson(results));
+  EXPECT_FALSE(json["teachers"][0].contains("members"));
+  const auto& members = json["teachers"][1]["members"];
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[0]["fingerprint"], "g");
+  EXPECT_EQ(members[1]["weight"], 0.7);
+}
+
 TEST(ResultsTest, TeacherFirstThenByAccuracyThenFailed) {
   const std::string text = ResultsTable(Example()).ToText();
   const size_t teacher = text.find("teacher 선생");

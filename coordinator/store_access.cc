@@ -1,6 +1,8 @@
 #include "coordinator/store_access.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -28,13 +30,21 @@ absl::Status Call(v1::LogitStoreService::Stub* stub,
   return FromGrpcCall((stub->*method)(&context, request, response), context);
 }
 
+// Where the highest logit is.
+template <typename Logits>
+int BestOf(const Logits& logits) {
+  return static_cast<int>(std::max_element(logits.begin(), logits.end()) -
+                          logits.begin());
+}
+
 }  // namespace
 
 StoreAccess::StoreAccess(const std::string& address,
+                         const AccessOptions& access,
                          std::function<void()> between_tries)
     : address_(address),
       between_tries_(std::move(between_tries)),
-      stub_(v1::LogitStoreService::NewStub(NewChannel(address))) {}
+      stub_(v1::LogitStoreService::NewStub(NewChannel(address, access))) {}
 
 absl::Status StoreAccess::Retry(
     const std::function<absl::Status()>& call) const {
@@ -182,15 +192,76 @@ absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
     const v1::LogitSetId& id, const Dataset& dataset) const {
   Count count;
   KODISTIL_RETURN_IF_ERROR(
-      Annotate(Retry([&] { return CountOnce(id, dataset, &count); }),
+      Annotate(Retry([&] {
+                 count = Count();
+                 return ScanTestRows(
+                     id, dataset, [&count](const v1::LogitRow& row, int label) {
+                       ++count.total;
+                       count.correct += BestOf(row.logits()) == label;
+                     });
+               }),
                absl::StrCat("logit store ", address_)));
   return count;
 }
 
-absl::Status StoreAccess::CountOnce(const v1::LogitSetId& id,
-                                    const Dataset& dataset,
-                                    Count* count) const {
-  *count = Count();
+absl::StatusOr<std::vector<StoreAccess::TestLogits>> StoreAccess::FetchTest(
+    const v1::LogitSetId& id, const Dataset& dataset) const {
+  std::vector<TestLogits> fetched;
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      Retry([&] {
+        fetched.clear();
+        return ScanTestRows(
+            id, dataset, [&fetched](const v1::LogitRow& row, int label) {
+              fetched.push_back({row.index(),
+                                 label,
+                                 {row.logits().begin(), row.logits().end()}});
+            });
+      }),
+      absl::StrCat("logit store ", address_)));
+  return fetched;
+}
+
+absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrectOfMean(
+    const TeacherMix& mix, const Dataset& dataset) const {
+  struct Sum {
+    int label = 0;
+    std::vector<double> logits;
+    size_t teachers = 0;
+  };
+  std::map<uint64_t, Sum> sums;
+  for (const WeightedTeacher& member : mix) {
+    v1::LogitSetId id;
+    id.set_teacher_fingerprint(member.teacher);
+    id.set_dataset(dataset.name);
+    KODISTIL_ASSIGN_OR_RETURN(const std::vector<TestLogits> rows,
+                              FetchTest(id, dataset));
+    for (const TestLogits& row : rows) {
+      Sum& sum = sums[row.index];
+      sum.label = row.label;
+      sum.logits.resize(row.logits.size());
+      for (size_t k = 0; k < row.logits.size(); ++k) {
+        sum.logits[k] += member.weight * row.logits[k];
+      }
+      ++sum.teachers;
+    }
+  }
+  Count count;
+  for (const auto& [index, sum] : sums) {
+    if (sum.teachers != mix.size()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("row ", index, " has logits of ", sum.teachers, " of ",
+                       mix.size(), " teachers, expected all"));
+    }
+    ++count.total;
+    count.predictions.push_back(BestOf(sum.logits) == sum.label);
+    count.correct += count.predictions.back();
+  }
+  return count;
+}
+
+absl::Status StoreAccess::ScanTestRows(const v1::LogitSetId& id,
+                                       const Dataset& dataset,
+                                       const TestRow& row) const {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + kDeadline));
   v1::ScanRequest request;
@@ -199,16 +270,11 @@ absl::Status StoreAccess::CountOnce(const v1::LogitSetId& id,
   const auto reader = stub_->Scan(&context, request);
   v1::ScanResponse response;
   while (reader->Read(&response)) {
-    for (const v1::LogitRow& row : response.rows()) {
-      if (row.index() >= dataset.rows.size()) continue;
-      const Row& ours = dataset.rows[row.index()];
+    for (const v1::LogitRow& scanned : response.rows()) {
+      if (scanned.index() >= dataset.rows.size()) continue;
+      const Row& ours = dataset.rows[scanned.index()];
       if (ours.split != Split::kTest || ours.label == kNoLabel) continue;
-      const auto best =
-          std::max_element(row.logits().begin(), row.logits().end());
-      const bool right = best - row.logits().begin() == ours.label;
-      ++count->total;
-      count->correct += right;
-      count->predictions.push_back(right);
+      row(scanned, ours.label);
     }
   }
   return FromGrpcCall(reader->Finish(), context);

@@ -12,9 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/access.h"
 #include "corpus/dataset.h"
 #include "corpus/predictions.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
+#include "logit_store/teacher_mix.h"
 
 namespace kodistil {
 
@@ -22,8 +24,9 @@ namespace kodistil {
 class StoreAccess {
  public:
   // `between_tries` is called when the store could not be reached, before it is
-  // asked again.
+  // asked again; it may be null.
   explicit StoreAccess(const std::string& address,
+                       const AccessOptions& access = {},
                        std::function<void()> between_tries = nullptr);
 
   struct Registration {
@@ -52,6 +55,10 @@ class StoreAccess {
   // label.
   absl::StatusOr<Count> CountCorrect(const v1::LogitSetId& id,
                                      const Dataset& dataset) const;
+  // The same with the weighted mean of the teachers' logits;
+  // FAILED_PRECONDITION naming a row that not all of them have.
+  absl::StatusOr<Count> CountCorrectOfMean(const TeacherMix& mix,
+                                           const Dataset& dataset) const;
 
  private:
   absl::Status CheckSameTexts(const Dataset& dataset, const v1::LogitSetId& id,
@@ -65,8 +72,18 @@ class StoreAccess {
   absl::Status SendOnce(const Dataset& dataset, const std::string& fingerprint,
                         const std::string& expected,
                         v1::RegisterDatasetResponse* response) const;
-  absl::Status CountOnce(const v1::LogitSetId& id, const Dataset& dataset,
-                         Count* count) const;
+  struct TestLogits {
+    uint64_t index = 0;
+    int label = 0;
+    std::vector<float> logits;
+  };
+  // Labelled rows of the test split.
+  absl::StatusOr<std::vector<TestLogits>> FetchTest(
+      const v1::LogitSetId& id, const Dataset& dataset) const;
+  // Calls `row` with each labelled row of the test split that is there.
+  using TestRow = std::function<void(const v1::LogitRow& row, int label)>;
+  absl::Status ScanTestRows(const v1::LogitSetId& id, const Dataset& dataset,
+                            const TestRow& row) const;
 
   const std::string address_;
   const std::function<void()> between_tries_;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,21 +16,23 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "artifacts/artifact_service.h"
 #include "artifacts/artifact_store.h"
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
-#include "coordinator/coordinator_service.h"
+#include "coordinator/coordinator_server.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
+#include "coordinator/ledger_metrics.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
 #include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
-#include "coordinator/teacher_stage.h"
+#include "coordinator/sweep_teachers.h"
+#include "coordinator/teacher_axis.h"
 #include "coordinator/vocabularies.h"
 
 namespace kodistil {
@@ -40,10 +41,6 @@ namespace {
 using v1::StudentConfig;
 using v1::Trial;
 using v1::TrialInputs;
-
-void Say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
-}
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -70,10 +67,16 @@ class Sweep {
   Sweep(const SweepOptions& options, std::function<bool()> stopped)
       : options_(options), stopped_(std::move(stopped)) {}
 
+  ~Sweep() {
+    // Told to stop before there was a cell to train.
+    if (server_ != nullptr && stopped_()) server_->BeginDrain();
+    if (cluster_ != nullptr) cluster_->StopAll();
+  }
+
   absl::StatusOr<SweepOutcome> Run() {
-    for (const auto step :
-         {&Sweep::Open, &Sweep::LoadDataset, &Sweep::LoadVocabularies,
-          &Sweep::PrepareTeachers, &Sweep::MakeTrials, &Sweep::LabelRows}) {
+    for (const auto step : {&Sweep::Open, &Sweep::Serve, &Sweep::LoadDataset,
+                            &Sweep::LoadVocabularies, &Sweep::PrepareTeachers,
+                            &Sweep::MakeTrials, &Sweep::LabelRows}) {
       KODISTIL_RETURN_IF_ERROR((this->*step)());
       if (stopped_()) return absl::CancelledError("the sweep was stopped");
     }
@@ -93,8 +96,7 @@ class Sweep {
   }
 
   absl::Status Open();
-  // UNAVAILABLE when the port is taken: better said before the labelling.
-  absl::Status TryListen() const;
+  absl::Status Serve();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
   absl::Status PrepareTeachers();
@@ -113,6 +115,7 @@ class Sweep {
   std::string host_;
   int port_ = 0;
   std::string advertised_;
+  std::unique_ptr<MetricsEndpoint> metrics_;
   FileLock lock_;
   std::unique_ptr<ArtifactStore> artifacts_;
   // Null when all workers are local: they share a folder.
@@ -120,19 +123,22 @@ class Sweep {
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SweepOutputs> outputs_;
+  std::unique_ptr<CoordinatorServer> server_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
   std::map<uint32_t, std::string> vocab_digests_;  // by size
-  std::vector<std::unique_ptr<TeacherStage>> teachers_;
+  std::unique_ptr<SweepTeachers> teachers_;        // null where all is "ce"
   std::vector<Trial> trials_;
   std::string store_address_;
+  MetricRegistry::Registration trial_counts_;
   int trained_ = 0;
   absl::Status status_;
 };
 
 absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
   KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
   std::tie(host_, port_) = listen;
@@ -143,7 +149,11 @@ absl::Status Sweep::Open() {
         " needs --advertise, the name by which workers elsewhere reach this "
         "machine"));
   }
-  if (!options_.listen.empty()) KODISTIL_RETURN_IF_ERROR(TryListen());
+  if (options_.access.local_name.empty() && !IsLoopback(advertised_)) {
+    // What the certificate of this machine was issued for.
+    options_.access.local_name = advertised_;
+  }
+  KODISTIL_ASSIGN_OR_RETURN(metrics_, MetricsEndpoint::Start(options_.metrics));
   if (options_.workers < 0) options_.workers = Cores();
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(options_.work_dir));
   options_.work_dir = std::filesystem::canonical(options_.work_dir).string();
@@ -173,6 +183,7 @@ absl::Status Sweep::Open() {
   cluster.threads = options_.threads;
   cluster.pack = options_.pack;
   cluster.device = options_.device;
+  cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   LedgerOptions ledger;
   ledger.lease = options_.lease;
@@ -180,14 +191,26 @@ absl::Status Sweep::Open() {
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
   outputs_ =
       std::make_unique<SweepOutputs>(options_.work_dir, artifacts_.get());
+  trial_counts_ = AddLedgerMetrics(ledger_.get(), &MetricRegistry::Process());
   return absl::OkStatus();
 }
 
-absl::Status Sweep::TryListen() const {
-  ServerOptions options;
-  options.host = host_;
-  options.port = port_;
-  return Server::Start(options, {}).status();
+absl::Status Sweep::Serve() {
+  CoordinatorServiceOptions service;
+  service.lease = options_.lease;
+  service.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
+  service.pack = options_.pack;
+  service.expected_workers = options_.workers;
+  ServerOptions server;
+  server.host = host_;
+  server.port = port_;
+  server.access = options_.access;
+  server.drain = options_.drain_limit;
+  server.drain_grace = options_.drain_grace;
+  KODISTIL_ASSIGN_OR_RETURN(
+      server_, CoordinatorServer::Start(server, service, ledger_.get(),
+                                        artifacts_.get(), checkpoints_.get()));
+  return WritePortFile(InWork("run/coordinator.port"), server_->port());
 }
 
 absl::Status Sweep::LoadDataset() {
@@ -196,17 +219,17 @@ absl::Status Sweep::LoadDataset() {
   dataset_fingerprint_ = dataset_.Fingerprint();
   KODISTIL_ASSIGN_OR_RETURN(dataset_digest_,
                             artifacts_->Put(SerializeDataset(dataset_)));
-  Say(absl::StrCat(
+  SayLine(absl::StrCat(
       "dataset: ", dataset_.name, ", ", WithCommas(dataset_.rows.size()),
       " rows (train ", WithCommas(dataset_.IndicesOf(Split::kTrain).size()),
       ", valid ", WithCommas(dataset_.IndicesOf(Split::kValid).size()),
       ", test ", WithCommas(dataset_.IndicesOf(Split::kTest).size()),
       "), fingerprint ", dataset_fingerprint_.substr(0, 12)));
   if (report.skipped > 0) {
-    Say(absl::StrCat("dataset: ", WithCommas(report.skipped),
-                     " bad rows were skipped:"));
+    SayLine(absl::StrCat("dataset: ", WithCommas(report.skipped),
+                         " bad rows were skipped:"));
     for (const SkippedRow& row : report.first_skipped) {
-      Say(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
+      SayLine(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
     }
   }
   if (options_.label_only) return absl::OkStatus();
@@ -247,13 +270,11 @@ absl::Status Sweep::PrepareTeachers() {
   context.cluster = cluster_.get();
   context.stopped = stopped_;
   context.store = [this] { return StoreAddress(); };
-  std::vector<std::string> names = options_.teacher_path;
-  if (!options_.teachers.empty()) names = {""};
-  for (const std::string& name : names) {
-    teachers_.push_back(std::make_unique<TeacherStage>(context, name));
-    KODISTIL_RETURN_IF_ERROR(teachers_.back()->Prepare());
-  }
-  return absl::OkStatus();
+  context.registry = &server_->teachers();
+  context.board = &server_->status();
+  context.address = absl::StrCat(advertised_, ":", server_->port());
+  teachers_ = std::make_unique<SweepTeachers>(context);
+  return teachers_->Prepare(&server_->teachers());
 }
 
 TrialInputs Sweep::InputsOf(const StudentConfig& config) {
@@ -269,12 +290,9 @@ TrialInputs Sweep::InputsOf(const StudentConfig& config) {
 
 absl::Status Sweep::MakeTrials() {
   if (options_.label_only) return absl::OkStatus();
-  std::vector<std::string> fingerprints;
-  for (const auto& teacher : teachers_) {
-    fingerprints.push_back(teacher->record().fingerprint);
-  }
-  if (fingerprints.empty()) fingerprints.push_back("");
-  for (const StudentConfig& config : ExpandGrid(spec_, fingerprints)) {
+  const std::vector<std::string> teachers =
+      teachers_ == nullptr ? std::vector<std::string>{""} : teachers_->Values();
+  for (const StudentConfig& config : ExpandGrid(spec_, teachers)) {
     Trial trial;
     *trial.mutable_config() = config;
     *trial.mutable_inputs() = InputsOf(config);
@@ -285,22 +303,26 @@ absl::Status Sweep::MakeTrials() {
   const std::string text = SpecText(spec_);
   KODISTIL_RETURN_IF_ERROR(
       WriteFileAtomically(InWork("sweep.textproto"), text));
-  Say(absl::StrCat("sweep: ", trials_.size(), " cells (",
-                   InWork("sweep.textproto"), "):"));
-  std::fprintf(stderr, "%s", text.c_str());
+  SayLine(absl::StrCat("sweep: ", trials_.size(), " cells (",
+                       InWork("sweep.textproto"), "):"));
+  SayLine(text);
+  server_->status().SetPlanned(trials_);
   return absl::OkStatus();
 }
 
 absl::Status Sweep::LabelRows() {
-  for (const auto& teacher : teachers_) {
-    bool wanted = options_.label_only || !teacher->Labelled();
-    for (const Trial& trial : trials_) {
-      wanted = wanted ||
-               (trial.config().teacher() == teacher->record().fingerprint &&
-                !ledger_->IsDone(trial.trial_id()));
-    }
-    if (wanted) KODISTIL_RETURN_IF_ERROR(teacher->Label());
-  }
+  if (teachers_ == nullptr) return absl::OkStatus();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_LABELLING);
+  KODISTIL_RETURN_IF_ERROR(
+      teachers_->Label([this](const std::string& fingerprint) {
+        bool wanted = options_.label_only;
+        for (const Trial& trial : trials_) {
+          wanted =
+              wanted || (UsesTeacher(trial.config().teacher(), fingerprint) &&
+                         !ledger_->IsDone(trial.trial_id()));
+        }
+        return wanted;
+      }));
   cluster_->StopTeachers();
   return absl::OkStatus();
 }
@@ -336,7 +358,7 @@ absl::Status Sweep::SubmitTrials() {
     loss.count = false;
     KODISTIL_RETURN_IF_ERROR(ledger_->ReleaseWorker(worker, loss));
   }
-  Say(absl::StrCat(
+  SayLine(absl::StrCat(
       "sweep: ", submitted.done, " of ", trials_.size(), " cells are done, ",
       trials_.size() - submitted.done, " to train",
       submitted.retried == 0
@@ -346,38 +368,20 @@ absl::Status Sweep::SubmitTrials() {
 }
 
 absl::Status Sweep::TrainStudents() {
-  CoordinatorServiceOptions service_options;
-  service_options.lease = options_.lease;
-  service_options.heartbeat = std::min(options_.lease / 3, options_.heartbeat);
-  const int local_workers = std::min<int>(options_.workers, trials_.size());
-  service_options.pack = options_.pack;
-  service_options.expected_workers = local_workers;
-  CoordinatorServiceImpl service(service_options, ledger_.get(),
-                                 artifacts_.get(), checkpoints_.get());
-  ArtifactServiceImpl artifact_service(artifacts_.get(), {},
-                                       checkpoints_.get());
-  ServerOptions server_options;
-  server_options.host = host_;
-  server_options.port = port_;
-  server_options.drain = options_.drain_limit;
-  server_options.drain_grace = options_.drain_grace;
-  KODISTIL_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Server> server,
-      Server::Start(server_options, {&service, &artifact_service}));
-  KODISTIL_RETURN_IF_ERROR(
-      WritePortFile(InWork("run/coordinator.port"), server->port()));
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_TRAINING);
   ledger_->RenewLeases(absl::Now());
-  service.StartLeasing();
+  server_->trials().StartLeasing();
+  metrics_->SetReady(absl::OkStatus());
   if (!options_.listen.empty()) {
-    Say(
+    SayLine(
         absl::StrCat("sweep: workers elsewhere join with `bazel run "
                      "//student_trainer -- --coordinator=",
-                     advertised_, ":", server->port(), "`"));
+                     advertised_, ":", server_->port(), "`"));
   }
   KODISTIL_RETURN_IF_ERROR(cluster_->StartWorkers(
       absl::StrCat(host_ == "0.0.0.0" ? "127.0.0.1" : host_, ":",
-                   server->port()),
-      local_workers));
+                   server_->port()),
+      std::min<int>(options_.workers, trials_.size())));
   SweepProgress progress(ledger_->Trials());
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;
@@ -387,15 +391,16 @@ absl::Status Sweep::TrainStudents() {
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
-  if (stopped_()) server->BeginDrain();
-  service.StopLeasing();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  metrics_->BeginDrain();
+  if (stopped_()) server_->BeginDrain();
+  server_->trials().StopLeasing();
   if (status.ok() && !options_.listen.empty()) {
     // Workers elsewhere hear that the sweep is over.
-    absl::SleepFor(2 * service_options.retry_after);
+    absl::SleepFor(2 * CoordinatorServiceOptions().retry_after);
   }
   cluster_->StopAll();
-  service.CloseWatches();
-  server->Shutdown();
+  server_ = nullptr;
   return status;
 }
 
@@ -403,24 +408,7 @@ SweepResults Sweep::Results() const {
   SweepResults results;
   results.dataset = dataset_.name;
   results.dataset_fingerprint = dataset_fingerprint_;
-  for (const auto& stage : teachers_) {
-    const TeacherRecord& record = stage->record();
-    TeacherResult teacher;
-    teacher.name = record.name;
-    teacher.fingerprint = record.fingerprint;
-    teacher.parameters = record.parameters;
-    teacher.correct = record.correct;
-    teacher.total = record.total;
-    teacher.rows_labelled = record.rows_labelled;
-    teacher.seconds = record.train_seconds + record.label_seconds;
-    if (const auto predictions = stage->ReadPredictions(); predictions.ok()) {
-      teacher.predictions =
-          std::make_shared<const PredictionBits>(*predictions);
-    } else if (!absl::IsNotFound(predictions.status())) {
-      LOG(WARNING) << predictions.status();
-    }
-    results.teachers.push_back(teacher);
-  }
+  if (teachers_ != nullptr) results.teachers = teachers_->Results();
   results.trials = ledger_->Trials();
   outputs_->AddPredictions(&results);
   return results;

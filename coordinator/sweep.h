@@ -10,11 +10,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access.h"
+#include "base/metrics_endpoint.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/sweep.pb.h"
 
 namespace kodistil {
+
+// In SweepOptions.teachers: whatever servers register.
+inline constexpr char kRegisteredTeachers[] = "registered";
 
 struct SweepOptions {
   DatasetOptions dataset;
@@ -24,12 +29,16 @@ struct SweepOptions {
   // "ngram" (trained here) or folders of models; an axis of the grid. Not used
   // with `teachers`.
   std::vector<std::string> teacher_path = {"ngram"};
+  // The axis where it is not each of teacher_path: "A", "A+B" or "0.7*A+0.3*B",
+  // see teacher_axis.h. Not used with `teachers`.
+  std::vector<std::string> teacher;
   // TorchScript files are code: only load what you trust.
   bool allow_torchscript = false;
   // Folder of the MeCab dictionary for teachers whose vocabulary is one of
   // morphemes; empty for none.
   std::string mecab_dicdir;
-  // host:port of teacher servers that run elsewhere; all serve one model.
+  // host:port of teacher servers that run elsewhere, or "registered"; all serve
+  // one model. Servers of a wanted model that register are used in any case.
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.
   std::string logit_store;
@@ -62,6 +71,11 @@ struct SweepOptions {
   // As drain_grace and drain of ServerOptions.
   absl::Duration drain_grace = absl::ZeroDuration();
   absl::Duration drain_limit = absl::Seconds(10);
+  // Of all connections, those of the local processes included. Workers and
+  // teachers elsewhere need certificates of the same authority.
+  AccessOptions access;
+  // Where the coordinator shows its metrics.
+  MetricsEndpointOptions metrics;
   // Stops after labelling: no trials.
   bool label_only = false;
 

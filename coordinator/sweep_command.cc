@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/server.h"
 #include "coordinator/sweep.h"
 
@@ -38,9 +39,8 @@ int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   const auto outcome = RunSweep(options, [] { return stop.load() != 0; });
   const absl::Status status = outcome.ok() ? outcome->status : outcome.status();
   if (absl::IsCancelled(status) && stop != 0) {
-    std::fprintf(stderr,
-                 "stopped; what is done is kept. Give the same command again "
-                 "to go on.\n");
+    SayLine(
+        "stopped; what is done is kept. Give the same command again to go on.");
     // Who sent SIGTERM (systemd, Kubernetes, Slurm) is to start it again.
     return stop == SIGINT ? kExitInterrupted : kExitRetry;
   }
@@ -48,13 +48,13 @@ int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   if (options.label_only) return kExitOk;
   std::fputs(Render(outcome->results, output)->c_str(), stdout);
   std::fflush(stdout);
-  std::fprintf(stderr, "%d cells trained now; results in %s and %s\n",
-               outcome->trained,
-               JoinPath(options.work_dir, "results.{json,csv,md}").c_str(),
-               JoinPath(options.work_dir, "report.html").c_str());
+  SayLine(absl::StrCat(outcome->trained, " cells trained now; results in ",
+                       JoinPath(options.work_dir, "results.{json,csv,md}"),
+                       " and ", JoinPath(options.work_dir, "report.html")));
   if (!status.ok()) return ExitCodeOf(status);
   if (outcome->failed > 0) {
-    std::fprintf(stderr, "error: %d cells have no result\n", outcome->failed);
+    SayLine(absl::StrCat("error: ", outcome->failed, " cells have no result"),
+            Severity::kError);
     return kExitFailure;
   }
   return kExitOk;

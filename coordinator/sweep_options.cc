@@ -7,6 +7,7 @@ namespace kodistil {
 
 absl::Status SweepOptions::Validate() const {
   KODISTIL_RETURN_IF_ERROR(dataset.Validate());
+  KODISTIL_RETURN_IF_ERROR(metrics.Validate());
   if (work_dir.empty()) {
     return absl::InvalidArgumentError("--work_dir: is empty");
   }
@@ -42,10 +43,21 @@ absl::Status SweepOptions::Validate() const {
     return absl::InvalidArgumentError(
         "--teacher_path: is empty, expected ngram or a model's folder");
   }
+  if (!teachers.empty() && !teacher.empty()) {
+    return absl::InvalidArgumentError(
+        "--teacher needs folders (--teacher_path): the servers of --teachers "
+        "serve one model");
+  }
   if (!teachers.empty() && logit_store.empty()) {
     return absl::InvalidArgumentError(
         "--teachers needs --logit_store: teachers that run elsewhere write to "
         "a store that runs elsewhere");
+  }
+  for (const std::string& teacher : teachers) {
+    if (teacher == kRegisteredTeachers && listen.empty()) {
+      return absl::InvalidArgumentError(
+          "--teachers=registered needs --listen, so that teachers can come");
+    }
   }
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
+#include "base/names.h"
 #include "base/status_macros.h"
 #include "coordinator/model_card.h"
 #include "coordinator/report.h"
@@ -66,7 +67,8 @@ absl::Status SweepOutputs::SaveStudent(const Trial& trial,
   const std::string folder =
       JoinPath(work_dir_, absl::StrCat("students/", TrialFolder(trial)));
   for (const auto& [name, digest] : trial.result().files()) {
-    const std::string path = JoinPath(folder, name);
+    KODISTIL_ASSIGN_OR_RETURN(const std::string path,
+                              PathUnder(folder, "student's file", name));
     // The card, which earlier versions' workers sent, is the coordinator's.
     if (name == kCardFile || FileExists(path)) continue;
     KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_.Get(digest));

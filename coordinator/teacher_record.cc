@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/format_version.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 
@@ -13,6 +14,8 @@ namespace kodistil {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kVersion = 1;
 
 // Copies json[key] to *value where it is there with the type of *value.
 template <typename Value>
@@ -34,11 +37,17 @@ absl::StatusOr<TeacherRecord> LoadTeacherRecord(const std::string& path) {
   if (!json.is_object()) {
     return absl::DataLossError(absl::StrCat(path, ": expected a JSON object"));
   }
+  // The first ones had none.
+  uint64_t version = 1;
+  Read(json, "format_version", &version);
+  KODISTIL_RETURN_IF_ERROR(CheckFormatVersion(
+      {"teacher's record", 1, kVersion, "or delete it"}, path, version));
   TeacherRecord record;
   Read(json, "name", &record.name);
   Read(json, "fingerprint", &record.fingerprint);
   Read(json, "num_classes", &record.num_classes);
   Read(json, "parameters", &record.parameters);
+  Read(json, "max_length", &record.max_length);
   Read(json, "signature", &record.signature);
   Read(json, "train_seconds", &record.train_seconds);
   Read(json, "label_seconds", &record.label_seconds);
@@ -53,10 +62,12 @@ absl::StatusOr<TeacherRecord> LoadTeacherRecord(const std::string& path) {
 absl::Status SaveTeacherRecord(const TeacherRecord& record,
                                const std::string& path) {
   Json json;
+  json["format_version"] = kVersion;
   json["name"] = record.name;
   json["fingerprint"] = record.fingerprint;
   json["num_classes"] = record.num_classes;
   json["parameters"] = record.parameters;
+  json["max_length"] = record.max_length;
   json["signature"] = record.signature;
   json["train_seconds"] = record.train_seconds;
   json["label_seconds"] = record.label_seconds;

@@ -17,6 +17,8 @@ struct TeacherRecord {
   std::string fingerprint;
   int num_classes = 2;
   uint64_t parameters = 0;
+  // Tokens after which it cuts a row; 0 when it does not.
+  uint32_t max_length = 0;
   // Names, sizes and modification times of the folder's files when the
   // fingerprint was taken; empty for a teacher that runs elsewhere.
   std::string signature;

@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -15,12 +14,15 @@
 #include "base/files.h"
 #include "base/grpc_bridge.h"
 #include "base/hash.h"
+#include "base/log.h"
+#include "base/names.h"
 #include "base/progress.h"
 #include "base/retry.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/labeller.h"
 #include "coordinator/store_access.h"
+#include "coordinator/teacher_targets.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
 
 namespace kodistil {
@@ -33,10 +35,6 @@ v1::LogitSetId SetId(const TeacherRecord& record, const Dataset& dataset) {
   id.set_teacher_fingerprint(record.fingerprint);
   id.set_dataset(dataset.name);
   return id;
-}
-
-void Say(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 // Whether there is something that a teacher server may load.
@@ -65,9 +63,10 @@ TeacherStage::TeacherStage(Context context, std::string teacher)
     for (const uint32_t index : context_.dataset->IndicesOf(Split::kTrain)) {
       split.UpdateUint64(index);
     }
-    folder_ = JoinPath(
-        work_dir, absl::StrCat("teachers/ngram-", context_.dataset->name, "-",
-                               split.FinishHex().substr(0, 8)));
+    folder_ =
+        JoinPath(work_dir, absl::StrCat("teachers/ngram-",
+                                        FileNameFor(context_.dataset->name),
+                                        "-", split.FinishHex().substr(0, 8)));
   } else if (!Remote()) {
     folder_ = std::filesystem::absolute(teacher_).lexically_normal().string();
     if (folder_.back() == '/') folder_.pop_back();
@@ -96,12 +95,24 @@ absl::StatusOr<Predictions> TeacherStage::ReadPredictions() const {
   return ParsePredictions(bytes, PredictionsPath());
 }
 
+std::shared_ptr<const PredictionBits> TeacherStage::SharedPredictions() const {
+  const auto predictions = ReadPredictions();
+  if (predictions.ok()) {
+    return std::make_shared<const PredictionBits>(*predictions);
+  }
+  LOG_IF(WARNING, !absl::IsNotFound(predictions.status()))
+      << predictions.status();
+  return nullptr;
+}
+
 absl::Status TeacherStage::SaveRecord() const {
   return SaveTeacherRecord(record_, RecordPath());
 }
 
 absl::Status TeacherStage::Prepare() {
   const auto known = LoadTeacherRecord(RecordPath());
+  // One of a newer program is not ours to replace.
+  if (absl::IsFailedPrecondition(known.status())) return known.status();
   if (known.ok()) record_ = *known;
   if (Remote()) {
     const absl::Status described = Describe();
@@ -138,7 +149,8 @@ absl::Status TeacherStage::Prepare() {
 }
 
 absl::Status TeacherStage::TrainEmbedded() {
-  Say(absl::StrCat("teacher: training the n-gram teacher on the training split",
+  SayLine(
+      absl::StrCat("teacher: training the n-gram teacher on the training split",
                    " of ", context_.dataset->name, " ..."));
   const absl::Time start = absl::Now();
   KODISTIL_RETURN_IF_ERROR(context_.cluster->Run(
@@ -148,14 +160,21 @@ absl::Status TeacherStage::TrainEmbedded() {
        absl::StrCat("--output=", folder_)},
       context_.stopped));
   record_.train_seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  Say(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
+  SayLine(absl::StrFormat("teacher: trained in %.1f s", record_.train_seconds));
   return SaveRecord();
+}
+
+bool TeacherStage::AnyRegistered() const {
+  const std::vector<std::string>& teachers = context_.options->teachers;
+  return std::count(teachers.begin(), teachers.end(), kRegisteredTeachers) > 0;
 }
 
 absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
   if (!servers_.empty()) return servers_;
   if (Remote()) {
-    servers_ = context_.options->teachers;
+    for (const std::string& teacher : context_.options->teachers) {
+      if (teacher != kRegisteredTeachers) servers_.push_back(teacher);
+    }
     return servers_;
   }
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
@@ -165,6 +184,24 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
                                  context_.options->mecab_dicdir},
                                 store, context_.options->teacher_workers));
   return servers_;
+}
+
+absl::StatusOr<std::vector<std::string>> TeacherStage::ServersToAsk() {
+  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
+  KODISTIL_ASSIGN_OR_RETURN(std::vector<std::string> addresses,
+                            ResolveTargets(servers));
+  if (!Remote() || !AnyRegistered()) return addresses;
+  for (const RegisteredTeacher& teacher : context_.registry->Teachers()) {
+    addresses.push_back(teacher.address);
+  }
+  if (!addresses.empty()) return addresses;
+  const std::string how = absl::StrCat(
+      "`bazel run //teacher_service -- --model=FOLDER --logit_store=",
+      context_.options->logit_store, " --coordinator=", context_.address, "`");
+  if (!waiting_) SayLine(absl::StrCat("teacher: waiting for one; start ", how));
+  waiting_ = true;
+  return absl::UnavailableError(
+      absl::StrCat("no teacher has registered; start one with ", how));
 }
 
 bool TeacherStage::OtherTexts() const {
@@ -189,12 +226,12 @@ void TeacherStage::KeepAlive() {
 
 absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
   if (context_.stopped()) return absl::CancelledError("the sweep was stopped");
-  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
-                            ResolveTargets(servers));
+                            ServersToAsk());
   absl::Status status;
   for (const std::string& address : addresses) {
-    const auto stub = v1::TeacherService::NewStub(NewChannel(address));
+    const auto stub = v1::TeacherService::NewStub(
+        NewChannel(address, context_.options->access));
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
     status = Annotate(
@@ -210,9 +247,12 @@ absl::Status TeacherStage::AskAnyServer(v1::DescribeModelResponse* model) {
 
 absl::Status TeacherStage::Describe() {
   v1::DescribeModelResponse model;
+  // A server that is to register may be started by hand.
+  const absl::Duration patience = Labelled()        ? absl::Seconds(1)
+                                  : AnyRegistered() ? LabellerOptions().patience
+                                                    : absl::Seconds(30);
   KODISTIL_RETURN_IF_ERROR(
-      RetryUnavailable(Labelled() ? absl::Seconds(1) : absl::Seconds(30),
-                       [&] { return AskAnyServer(&model); }));
+      RetryUnavailable(patience, [&] { return AskAnyServer(&model); }));
   if (model.teacher_fingerprint() != record_.fingerprint) {
     const double train_seconds = record_.train_seconds;
     record_ = TeacherRecord();
@@ -222,6 +262,7 @@ absl::Status TeacherStage::Describe() {
   record_.fingerprint = model.teacher_fingerprint();
   record_.num_classes = model.num_classes();
   record_.parameters = model.parameters();
+  record_.max_length = model.max_length();
   return absl::OkStatus();
 }
 
@@ -244,7 +285,8 @@ absl::Status TeacherStage::Label() {
   manifest.set_dataset_fingerprint(dataset.Fingerprint());
   manifest.set_row_count(dataset.rows.size());
   manifest.set_num_classes(record_.num_classes);
-  const StoreAccess access(store, [this] { KeepAlive(); });
+  const StoreAccess access(store, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_RETURN_IF_ERROR(access.CreateSet(manifest));
   KODISTIL_RETURN_IF_ERROR(LabelMissing(store));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -260,9 +302,9 @@ absl::Status TeacherStage::Label() {
   record_.rows_labelled = dataset.rows.size();
   KODISTIL_RETURN_IF_ERROR(SaveRecord());
   if (count.total > 0) {
-    Say(absl::StrFormat("teacher: %s has %d of %d test rows right (%.2f %%)",
-                        record_.name, count.correct, count.total,
-                        100.0 * count.correct / count.total));
+    SayLine(absl::StrFormat(
+        "teacher: %s has %d of %d test rows right (%.2f %%)", record_.name,
+        count.correct, count.total, 100.0 * count.correct / count.total));
   }
   return absl::OkStatus();
 }
@@ -270,21 +312,22 @@ absl::Status TeacherStage::Label() {
 absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   KODISTIL_ASSIGN_OR_RETURN(const StoreAccess::Registration registration,
-                            StoreAccess(store_address)
+                            StoreAccess(store_address, context_.options->access)
                                 .Register(dataset, SetId(record_, dataset),
                                           context_.options->replace_dataset));
   if (registration.known) {
-    Say(absl::StrCat("dataset: ", dataset.name,
-                     " is not what the store holds under this name; ",
-                     WithCommas(registration.changed_count), " of ",
-                     WithCommas(dataset.rows.size()), " texts changed",
-                     registration.changed_count == 0
-                         ? ""
-                         : absl::StrCat(" (rows ",
-                                        FirstOf(registration.changed,
-                                                registration.changed_count),
-                                        "); those alone are labelled again"),
-                     ". Trials of the earlier dataset are not used."));
+    SayLine(absl::StrCat(
+        "dataset: ", dataset.name,
+        " is not what the store holds under this name; ",
+        WithCommas(registration.changed_count), " of ",
+        WithCommas(dataset.rows.size()), " texts changed",
+        registration.changed_count == 0
+            ? ""
+            : absl::StrCat(
+                  " (rows ",
+                  FirstOf(registration.changed, registration.changed_count),
+                  "); those alone are labelled again"),
+        ". Trials of the earlier dataset are not used."));
   }
   return absl::OkStatus();
 }
@@ -292,47 +335,57 @@ absl::Status TeacherStage::RegisterDataset(const std::string& store_address) {
 absl::Status TeacherStage::LabelMissing(const std::string& store_address) {
   const Dataset& dataset = *context_.dataset;
   const v1::LogitSetId id = SetId(record_, dataset);
-  const StoreAccess access(store_address, [this] { KeepAlive(); });
+  const StoreAccess access(store_address, context_.options->access,
+                           [this] { KeepAlive(); });
   KODISTIL_ASSIGN_OR_RETURN(v1::MissingResponse missing, access.Missing(id));
   const int64_t total = missing.count();
   if (total == 0) {
-    Say(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
-                     " rows are in the store"));
+    SayLine(absl::StrCat("labels: all ", WithCommas(dataset.rows.size()),
+                         " rows are in the store"));
     return absl::OkStatus();
   }
-  LabellerOptions options;
-  KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
-  options.set = id;
-  ProgressLine line;
-  const absl::Time start = absl::Now();
-  absl::Status supervised;
-  const auto report = LabelRows(
-      options, dataset, {missing.ranges().begin(), missing.ranges().end()},
-      [&](int64_t done) {
-        line.Update(absl::StrCat(
-            "labels: ", ProgressText(done, total, absl::Now() - start)));
-        supervised =
-            context_.cluster->Supervise([](const auto&...) { return false; });
-        return supervised.ok() && !context_.stopped();
-      });
-  KODISTIL_RETURN_IF_ERROR(supervised);
-  if (!report.ok()) return report.status();
-  const double seconds = absl::ToDoubleSeconds(report->elapsed);
-  record_.label_seconds += seconds;
-  std::string shares;
-  for (const auto& [teacher, rows] : report->rows_by_teacher) {
-    absl::StrAppend(&shares, shares.empty() ? "" : ", ", teacher, " ",
-                    WithCommas(rows));
-  }
-  line.Finish(absl::StrFormat(
-      "labels: %s rows in %.1f s (%s rows/s; %s)", WithCommas(report->rows),
-      seconds, WithCommas(static_cast<int64_t>(report->rows / seconds)),
-      shares));
+  KODISTIL_RETURN_IF_ERROR(
+      Hand({missing.ranges().begin(), missing.ranges().end()}, total));
   KODISTIL_ASSIGN_OR_RETURN(missing, access.Missing(id));
   if (missing.count() == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(
       missing.count(), " rows are still missing after labelling; the first is ",
       missing.ranges(0).begin()));
+}
+
+absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
+                                int64_t total) {
+  LabellerOptions options;
+  KODISTIL_ASSIGN_OR_RETURN(options.teachers, Servers());
+  options.registered = [this] {
+    return context_.registry->AddressesOf(record_.fingerprint);
+  };
+  options.set = SetId(record_, *context_.dataset);
+  options.access = context_.options->access;
+  options.max_length = static_cast<int32_t>(record_.max_length);
+  StatusBoard* const board = context_.board;
+  options.status = [board](const v1::LabellingStatus& status) {
+    board->SetLabelling(status);
+  };
+  ProgressLine line;
+  const absl::Time start = absl::Now();
+  absl::Status supervised;
+  const auto report = LabelRows(
+      options, *context_.dataset, missing, [&](int64_t done, int teachers) {
+        line.Update(absl::StrCat(
+            "labels: ", ProgressText(done, total, absl::Now() - start), "  ",
+            teachers, teachers == 1 ? " teacher" : " teachers"));
+        supervised =
+            context_.cluster->Supervise([](const auto&...) { return false; });
+        return supervised.ok() && !context_.stopped();
+      });
+  board->SetLabelling(absl::nullopt);
+  KODISTIL_RETURN_IF_ERROR(supervised);
+  if (!report.ok()) return report.status();
+  record_.label_seconds += absl::ToDoubleSeconds(report->elapsed);
+  line.Finish(absl::StrCat("labels: ", LabelSummary(*report)));
+  for (const std::string& share : ShareLines(*report)) SayLine(share);
+  return absl::OkStatus();
 }
 
 }  // namespace kodistil

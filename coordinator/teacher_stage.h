@@ -5,6 +5,7 @@
 #define KODISTIL_COORDINATOR_TEACHER_STAGE_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,14 @@
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_store.h"
 #include "coordinator/local_cluster.h"
+#include "coordinator/paired_test.h"
+#include "coordinator/status_board.h"
 #include "coordinator/sweep.h"
 #include "coordinator/teacher_record.h"
+#include "coordinator/teacher_registry.h"
 #include "corpus/dataset.h"
 #include "corpus/predictions.h"
+#include "kodistil/v1/logit_store.pb.h"
 #include "kodistil/v1/teacher.pb.h"
 
 namespace kodistil {
@@ -30,13 +35,16 @@ class TeacherStage {
     std::string dataset_digest;  // of the canonical file, an artefact
     const ArtifactStore* artifacts = nullptr;
     LocalCluster* cluster = nullptr;
+    const TeacherRegistry* registry = nullptr;
+    std::string address;           // where teachers register
+    StatusBoard* board = nullptr;  // for people
     std::function<bool()> stopped;
     // Address of the logit store, started when it is asked for.
     std::function<absl::StatusOr<std::string>()> store;
   };
 
   // `teacher`: "ngram", a model's folder, or empty for
-  // context.options->teachers.
+  // context.options->teachers. Registered servers of the same model help.
   TeacherStage(Context context, std::string teacher);
 
   // Trains the embedded teacher where there is none yet, and finds out the
@@ -54,11 +62,17 @@ class TeacherStage {
   // Of the test rows counted last; NOT_FOUND when an earlier version counted
   // them, or nobody did yet.
   absl::StatusOr<Predictions> ReadPredictions() const;
+  // The same for TeacherResult: null where there are none.
+  std::shared_ptr<const PredictionBits> SharedPredictions() const;
 
  private:
   bool Remote() const { return teacher_.empty(); }
+  // Whether the user leaves it to servers to register.
+  bool AnyRegistered() const;
   absl::Status TrainEmbedded();
+  // Those of this machine, or those that the user named.
   absl::StatusOr<std::vector<std::string>> Servers();
+  absl::StatusOr<std::vector<std::string>> ServersToAsk();
   absl::Status Describe();
   absl::Status AskAnyServer(v1::DescribeModelResponse* model);
   // Whether most texts differ from those that were labelled last.
@@ -67,6 +81,8 @@ class TeacherStage {
   void KeepAlive();
   absl::Status RegisterDataset(const std::string& store_address);
   absl::Status LabelMissing(const std::string& store_address);
+  // Gives the rows to the teachers, and tells what each has done.
+  absl::Status Hand(const std::vector<v1::IndexRange>& missing, int64_t total);
   absl::Status SaveRecord() const;
   std::string RecordPath() const;
   std::string PredictionsPath() const;
@@ -76,6 +92,7 @@ class TeacherStage {
   std::string folder_;
   TeacherRecord record_;
   std::vector<std::string> servers_;
+  bool waiting_ = false;  // said so
 };
 
 }  // namespace kodistil

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/names.h"
 #include "base/status_macros.h"
 #include "corpus/vocab_trainer.h"
 
@@ -46,7 +47,7 @@ absl::StatusOr<std::string> FindOrTrainVocab(const VocabularyOptions& options,
   }
   const std::string path =
       JoinPath(options.keep_dir,
-               absl::StrCat(dataset.name, "-",
+               absl::StrCat(FileNameFor(dataset.name), "-",
                             dataset.Fingerprint().substr(0, 16), "/", file));
   if (FileExists(path)) return ReadFile(path);
   KODISTIL_ASSIGN_OR_RETURN(std::string vocab, Train(options, dataset, size));

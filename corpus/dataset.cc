@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 
@@ -82,13 +83,10 @@ class Parser {
     KODISTIL_RETURN_IF_ERROR(NeedBytes(kHeaderBytes, "header"));
     const char* header = bytes_.data();
     const uint32_t version = GetUint(header + 8, 4);
-    if (version > kVersion) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(source_, ": dataset format version ", version,
-                       ", this program reads up to ", kVersion));
-    }
+    KODISTIL_RETURN_IF_ERROR(
+        CheckFormatVersion({"dataset", 1, kVersion, ""}, source_, version));
     const uint32_t name_bytes = GetUint(header + 28, 4);
-    if (version == 0 || name_bytes > kMaxNameBytes) {
+    if (name_bytes > kMaxNameBytes) {
       return Damaged("the header is damaged");
     }
     KODISTIL_RETURN_IF_ERROR(

@@ -84,13 +84,16 @@ absl::Status AddNamed(const NamedDataset& dataset,
   if (options.data_dir.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--dataset=", dataset.name, " needs --data_dir, the folder that holds ",
-        FilesOf(dataset), ", published at ", dataset.published));
+        FilesOf(dataset), ", published at ", dataset.published,
+        "; `deploy/fetch_data.sh ", dataset.name, " DIR` downloads and checks ",
+        dataset.files.size() == 1 ? "it" : "them"));
   }
   for (const NamedFile& file : dataset.files) {
     parts->push_back({JoinPath(options.data_dir, file.file), dataset.format,
                       file.split, std::string(dataset.name),
                       absl::StrCat("; ", dataset.name, " is published at ",
-                                   dataset.published)});
+                                   dataset.published,
+                                   ", deploy/fetch_data.sh downloads it")});
   }
   return absl::OkStatus();
 }

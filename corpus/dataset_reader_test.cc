@@ -187,14 +187,31 @@ TEST_F(DatasetReaderTest, NamedDatasetWithoutFolderSaysWhereItIs) {
   options.dataset = "nsmc";
   EXPECT_THAT(
       ReadDataset(options, nullptr),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               AllOf(HasSubstr("--data_dir"), HasSubstr("ratings_train.txt"),
-                     HasSubstr("ratings_test.txt"),
-                     HasSubstr("github.com/e9t/nsmc"))));
+      StatusIs(
+          absl::StatusCode::kInvalidArgument,
+          AllOf(HasSubstr("--data_dir"), HasSubstr("ratings_train.txt"),
+                HasSubstr("ratings_test.txt"), HasSubstr("github.com/e9t/nsmc"),
+                HasSubstr("`deploy/fetch_data.sh nsmc DIR` downloads"))));
   EXPECT_THAT(ReadDataset(Options("steam"), nullptr),
               StatusIs(absl::StatusCode::kNotFound,
                        AllOf(HasSubstr("steam.txt"),
-                             HasSubstr("github.com/bab2min/corpus"))));
+                             HasSubstr("github.com/bab2min/corpus"),
+                             HasSubstr("deploy/fetch_data.sh"))));
+}
+
+TEST_F(DatasetReaderTest, TextsBeyondTheLimitAreBadRows) {
+  const std::string longest(10000, 'x');
+  const std::string path =
+      Write("long.txt", absl::StrCat("ok\n", longest, "\n", longest, "y\n"));
+  EXPECT_THAT(ReadDataset(Options("lines:" + path), nullptr),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("long.txt:3"),
+                             HasSubstr("10001 characters, expected at most "
+                                       "10000"))));
+  DatasetOptions options = Options("lines:" + path);
+  options.skip_bad_rows = true;
+  ASSERT_OK_AND_ASSIGN(const Dataset dataset, ReadDataset(options, nullptr));
+  EXPECT_EQ(dataset.rows.size(), 2u);
 }
 
 TEST_F(DatasetReaderTest, UnknownNamesAndFilesAreTold) {

@@ -81,7 +81,8 @@ std::string BytesProblem(absl::string_view bytes) {
 }
 
 std::string TextProblem(absl::string_view text) {
-  return IsBlank(text) ? "no text, expected a review" : "";
+  if (IsBlank(text)) return "no text, expected a review";
+  return TextLengthProblem(text, kMaxTextCharacters);
 }
 
 std::string ColumnsProblem(size_t found, size_t expected,

@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 
@@ -290,35 +291,38 @@ absl::StatusOr<TokenizedDataset> TokenizedDataset::Open(
 absl::Status TokenizedDataset::Check() {
   const absl::string_view bytes = file_.bytes();
   Header header;
-  if (bytes.size() < sizeof(header)) {
+  if (bytes.size() < sizeof(header) + kTrailerBytes) {
     return DataLoss(path_, absl::StrFormat("found %d bytes, expected a header "
-                                           "of %d",
+                                           "of %d and a checksum",
                                            bytes.size(), sizeof(header)));
   }
   std::memcpy(&header, bytes.data(), sizeof(header));
-  if (std::memcmp(header.magic, kMagic, sizeof(header.magic)) != 0 ||
-      header.version != kVersion) {
-    return DataLoss(path_, absl::StrFormat("expected a token cache of version "
-                                           "%d at byte 0",
-                                           kVersion));
+  if (std::memcmp(header.magic, kMagic, sizeof(header.magic)) != 0) {
+    return DataLoss(path_, "expected a token cache's first bytes at byte 0");
   }
+  // Before the version, so that a damaged one is no newer one: every version
+  // ends with its checksum.
+  const size_t end = bytes.size() - kTrailerBytes;
+  uint64_t checksum;
+  std::memcpy(&checksum, &bytes[end], sizeof(checksum));
+  if (checksum != Crc32c(bytes.substr(0, end))) {
+    return DataLoss(path_, absl::StrFormat("expected the checksum of bytes 0 "
+                                           "to %d at byte %d",
+                                           end, end));
+  }
+  KODISTIL_RETURN_IF_ERROR(CheckFormatVersion(
+      {"token cache", 1, kVersion, "or delete it: it is made again"}, path_,
+      header.version));
   // Neither count can be above the file's size, so the layout cannot overflow.
   const bool counts_fit =
       header.rows < bytes.size() && header.tokens < bytes.size();
   const Layout layout = counts_fit ? Layout(header.rows, header.tokens)
                                    : Layout(/*rows=*/0, /*token_count=*/0);
-  if (!counts_fit || layout.trailer + kTrailerBytes != bytes.size()) {
+  if (!counts_fit || layout.trailer != end) {
     return DataLoss(
         path_, absl::StrFormat("found %d bytes, expected those of %d rows and "
                                "%d tokens",
                                bytes.size(), header.rows, header.tokens));
-  }
-  uint64_t checksum;
-  std::memcpy(&checksum, &bytes[layout.trailer], sizeof(checksum));
-  if (checksum != Crc32c(bytes.substr(0, layout.trailer))) {
-    return DataLoss(path_, absl::StrFormat("bytes 0 to %d do not have the "
-                                           "checksum at byte %d",
-                                           layout.trailer, layout.trailer));
   }
   row_count_ = static_cast<uint32_t>(header.rows);
   offsets_ = reinterpret_cast<const uint64_t*>(&bytes[layout.offsets]);

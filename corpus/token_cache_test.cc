@@ -3,16 +3,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/testing.h"
 
 namespace kodistil {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -133,6 +136,24 @@ TEST(TokenCacheTest, EveryDamagedByteIsFoundAndTheFileMadeAgain) {
   ExpectIsSmall(again);
   ASSERT_OK_AND_ASSIGN(const std::string repaired, ReadFile(made.path()));
   EXPECT_EQ(repaired, good);
+}
+
+TEST(TokenCacheTest, NewerVersionIsRefusedAndStays) {
+  const std::string dir = NewTestDir();
+  ASSERT_OK_AND_ASSIGN(const TokenizedDataset made, OpenSmall(dir));
+  ASSERT_OK_AND_ASSIGN(std::string newer, ReadFile(made.path()));
+  newer[8] = 2;
+  const size_t end = newer.size() - sizeof(uint64_t);
+  const uint64_t checksum = Crc32c(newer.substr(0, end));
+  std::memcpy(&newer[end], &checksum, sizeof(checksum));
+  ASSERT_OK(WriteFileAtomically(made.path(), newer));
+  EXPECT_THAT(OpenSmall(dir),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(made.path()),
+                             HasSubstr("found token cache format version 2, "
+                                       "this program reads version 1"),
+                             HasSubstr("delete it"))));
+  EXPECT_EQ(*ReadFile(made.path()), newer);
 }
 
 TEST(TokenCacheTest, EveryTruncationIsDataLoss) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "base/command_line.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
 #include "corpus/dataset_flags.h"
@@ -65,7 +66,7 @@ absl::StatusOr<std::vector<std::string>> ReadTexts() {
   ReadReport report;
   KODISTIL_ASSIGN_OR_RETURN(const Dataset dataset,
                             ReadDataset(DatasetOptionsFromFlags(), &report));
-  std::fputs(DescribeSkipped(report).c_str(), stderr);
+  SayLine(DescribeSkipped(report));
   std::vector<std::string> texts;
   for (const Row& row : dataset.rows) {
     if (split != "all" && row.split != wanted) continue;

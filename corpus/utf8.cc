@@ -1,6 +1,9 @@
 #include "corpus/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
+
+#include "absl/strings/str_cat.h"
 
 namespace kodistil {
 namespace {
@@ -59,6 +62,21 @@ std::string Utf8Tail(absl::string_view text, size_t max_bytes) {
     text.remove_prefix(1);
   }
   return tail;
+}
+
+int64_t CountCharacters(absl::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
+  });
+}
+
+std::string TextLengthProblem(absl::string_view text, int64_t max_characters) {
+  // Bytes are at least as many as characters.
+  if (text.size() <= static_cast<size_t>(max_characters)) return "";
+  const int64_t characters = CountCharacters(text);
+  if (characters <= max_characters) return "";
+  return absl::StrCat("the text has ", characters,
+                      " characters, expected at most ", max_characters);
 }
 
 bool IsBlank(absl::string_view text) {

@@ -37,6 +37,14 @@ TEST(Utf8Test, TailBeginsWithACharacterAndIsWellFormed) {
   EXPECT_EQ(Utf8Tail("", 0), "");
 }
 
+TEST(Utf8Test, LengthIsCountedInCharacters) {
+  EXPECT_EQ(CountCharacters(""), 0);
+  EXPECT_EQ(CountCharacters("a가😀"), 3);
+  EXPECT_EQ(TextLengthProblem("가나다", 3), "");
+  EXPECT_EQ(TextLengthProblem("가나다라", 3),
+            "the text has 4 characters, expected at most 3");
+}
+
 TEST(Utf8Test, BlankIsSpacesControlsAndZeroWidth) {
   EXPECT_TRUE(IsBlank(""));
   EXPECT_TRUE(IsBlank(" \t\r\n\x01"));

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
 # Run as root, as often as you like: what is there stays as it is.
+#   install.sh [--with=bench]
+# --with=bench adds what bench/ compares with.
 set -euo pipefail
 
-readonly PACKAGES=(
+packages=(
   # Build.
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
   bazel-skylib default-jdk-headless g++ git pkg-config python3
@@ -17,8 +19,13 @@ readonly PACKAGES=(
   # What the report of a sweep draws with; it is built into the coordinator.
   node-d3-axis node-d3-scale node-d3-selection node-d3-shape
   # Presubmit and tests.
-  clang clang-format clang-tidy libclang-rt-dev mecab-utils procps shellcheck
+  ca-certificates clang clang-format clang-tidy curl libclang-rt-dev
+  mecab-utils procps shellcheck
+  # Certificates (deploy/certs.sh).
+  openssl
 )
+
+readonly BENCH_PACKAGES=(python3-flask python3-torch wrk)
 
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
@@ -38,13 +45,13 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy g++ git grpc_cpp_plugin pkg-config
-  protoc python3 shellcheck
+  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin openssl
+  pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {
   local package
-  for package in "${PACKAGES[@]}"; do
+  for package in "${packages[@]}"; do
     # The state says "deinstall ok config-files" after a removal.
     dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null |
       grep -q '^install ok installed$' || echo "$package"
@@ -63,10 +70,10 @@ install_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
   if ((${#missing[@]} == 0)); then
-    echo "all ${#PACKAGES[@]} packages are installed already"
+    echo "all ${#packages[@]} packages are installed already"
     return
   fi
-  echo "installing ${#missing[@]} of ${#PACKAGES[@]} packages: ${missing[*]}"
+  echo "installing ${#missing[@]} of ${#packages[@]} packages: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   local options=(-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   if ! know_candidates "${missing[@]}"; then
@@ -162,6 +169,16 @@ check_all() {
 }
 
 main() {
+  local argument
+  for argument in "$@"; do
+    case $argument in
+      --with=bench) packages+=("${BENCH_PACKAGES[@]}") ;;
+      *)
+        echo "error: $argument: expected --with=bench or nothing" >&2
+        exit 2
+        ;;
+    esac
+  done
   if ((EUID != 0)); then
     echo "error: installing packages needs root: sudo $0" >&2
     exit 1

@@ -83,6 +83,20 @@ int LogitDatabase::epoch() const {
   return epoch_;
 }
 
+absl::Status LogitDatabase::health() const {
+  absl::MutexLock lock(&mutex_);
+  return health_;
+}
+
+absl::StatusOr<uint64_t> LogitDatabase::Property(
+    const std::string& name) const {
+  KODISTIL_ASSIGN_OR_RETURN(const std::shared_ptr<rocksdb::DB> db, Acquire());
+  uint64_t value = 0;
+  if (db->GetIntProperty(name, &value)) return value;
+  return absl::NotFoundError(
+      absl::StrCat(Name(), ": RocksDB has no number called ", name));
+}
+
 absl::Status LogitDatabase::Write(rocksdb::WriteBatch* batch, bool sync) {
   if (options_.read_only) {
     return absl::FailedPreconditionError(

@@ -4,6 +4,7 @@
 #ifndef KODISTIL_LOGIT_STORE_LOGIT_DATABASE_H_
 #define KODISTIL_LOGIT_STORE_LOGIT_DATABASE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -40,6 +41,12 @@ class LogitDatabase {
   // a background error, DATA_LOSS after damage, FAILED_PRECONDITION for a
   // database that is open for reading.
   absl::Status Write(rocksdb::WriteBatch* batch, bool sync);
+
+  // OK, or why it takes no writes.
+  absl::Status health() const;
+  // A number that RocksDB keeps: "rocksdb.estimate-num-keys". UNAVAILABLE while
+  // the database is opened anew, NOT_FOUND for a name that it does not know.
+  absl::StatusOr<uint64_t> Property(const std::string& name) const;
 
   // Calls `watcher` at once and whenever health changes; returns when no call
   // of the one before goes on. Null for none.

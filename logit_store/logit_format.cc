@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 
@@ -10,6 +11,8 @@ namespace kodistil {
 namespace {
 
 constexpr uint8_t kRecordVersion = 1;
+constexpr DiskFormat kRecordFormat = {"logit store's record", 1, kRecordVersion,
+                                      ""};
 constexpr size_t kCrcBytes = 4;
 constexpr size_t kNameBytes = 16;  // of a hashed name within a key
 constexpr size_t kIndexBytes = 8;
@@ -155,11 +158,8 @@ absl::StatusOr<absl::string_view> OpenRecord(absl::string_view key,
                      ", the record says ", absl::Hex(expected)));
   }
   const int version = static_cast<uint8_t>(body[0]);
-  if (version != kRecordVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(KeyText(key), " has record version ", version,
-                     ", this program reads version ", int{kRecordVersion}));
-  }
+  KODISTIL_RETURN_IF_ERROR(
+      CheckFormatVersion(kRecordFormat, KeyText(key), version));
   return body.substr(1);
 }
 
@@ -222,12 +222,8 @@ absl::Status CheckFormat(absl::string_view record) {
         "this is a RocksDB database but no logit store");
   }
   const uint32_t version = GetLittle(payload.data() + kFormatName.size(), 4);
-  if (version != kLogitFormatVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("logit store format version ", version,
-                     ", this program reads version ", kLogitFormatVersion));
-  }
-  return absl::OkStatus();
+  return CheckFormatVersion({"logit store", 1, kLogitFormatVersion, ""},
+                            "the store's records", version);
 }
 
 std::string SealDataset(absl::string_view key, const DatasetRecord& dataset) {

@@ -164,7 +164,7 @@ TEST(LogitFormatTest, NewerRecordIsRefusedByName) {
   const std::string record = absl::HexStringToBytes("0278d863020d");
   EXPECT_THAT(OpenRecord(DatasetKey("nsmc"), record),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("record version 2"),
+                       AllOf(HasSubstr("record format version 2"),
                              HasSubstr("reads version 1"))));
 }
 

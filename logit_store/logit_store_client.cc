@@ -52,7 +52,7 @@ LogitStoreClient::LogitStoreClient(std::shared_ptr<grpc::Channel> channel,
 
 LogitStoreClient::LogitStoreClient(const std::string& address,
                                    const LogitStoreClientOptions& options)
-    : LogitStoreClient(NewChannel(address), options) {}
+    : LogitStoreClient(NewChannel(address, options.access), options) {}
 
 template <typename Method, typename Request, typename Response>
 absl::Status LogitStoreClient::Call(Method method, absl::Duration timeout,

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/access.h"
 #include "corpus/dataset.h"
 #include "grpcpp/channel.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
@@ -26,6 +27,8 @@ struct LogitStoreClientOptions {
   absl::Duration bulk_timeout = absl::Minutes(10);
   // How long UNAVAILABLE is retried.
   absl::Duration retry_limit = absl::Seconds(30);
+  // Of a client made from an address.
+  AccessOptions access;
 };
 
 // Thread-safe. Besides the codes of LogitStore, every call may return

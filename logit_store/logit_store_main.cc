@@ -7,12 +7,16 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/drain_flags.h"
+#include "base/metrics.h"
+#include "base/metrics_flags.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_service.h"
 #include "logit_store/rocksdb_logit_store.h"
+#include "logit_store/store_metrics.h"
 
 ABSL_FLAG(std::string, db_path, "work/logit_store",
           "folder of the RocksDB database; made when it is not there");
@@ -30,6 +34,8 @@ ABSL_FLAG(absl::Duration, lock_wait,
 ABSL_FLAG(int, max_calls, kodistil::LogitStoreServiceOptions().max_calls,
           "calls served at once; further ones are UNAVAILABLE");
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_ACCESS_FLAGS();
+KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -50,11 +56,18 @@ absl::Status Run() {
   ServerOptions server_options;
   server_options.host = absl::GetFlag(FLAGS_host);
   server_options.port = absl::GetFlag(FLAGS_port);
+  server_options.access = AccessFromFlags();
   DrainFromFlags(&server_options.drain_grace, &server_options.drain);
   KODISTIL_RETURN_IF_ERROR(server_options.Validate());
 
+  KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsEndpoint> metrics,
+                            MetricsEndpoint::Start(MetricsFromFlags()));
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<RocksDbLogitStore> store,
                             RocksDbLogitStore::Open(store_options));
+  const auto database_metrics = AddDatabaseMetrics(
+      [&store] { return store->Health(); },
+      [&store](const std::string& name) { return store->Property(name); },
+      &MetricRegistry::Process());
   LogitStoreServiceImpl service(store.get(), service_options);
   KODISTIL_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
                             Server::Start(server_options, {&service}));
@@ -62,11 +75,13 @@ absl::Status Run() {
       WritePortFile(absl::GetFlag(FLAGS_port_file), server->port()));
   LOG(INFO) << "logit store " << store_options.path << " serves on "
             << server->address();
-  store->WatchHealth([&server](const absl::Status& health) {
+  store->WatchHealth([&server, &metrics](const absl::Status& health) {
     server->SetServing(health.ok());
+    metrics->SetReady(health);
   });
   WaitForStopSignal();
   LOG(INFO) << "logit store stops";
+  metrics->BeginDrain();
   server->BeginDrain();
   store->WatchHealth(nullptr);
   server->Shutdown();
@@ -84,7 +99,7 @@ int main(int argc, char** argv) {
        "Serves logits of teachers, keyed by dataset index, out of a RocksDB "
        "database.",
        {"bazel run //logit_store -- --db_path=work/logit_store --port=50061",
-        "bazel run //logit_store -- --host=0.0.0.0 --port=0 "
-        "--port_file=store.port"}});
+        "bazel run //logit_store -- --host=0.0.0.0 --tls_cert=store.crt "
+        "--tls_key=store.key --tls_ca=ca.crt"}});
   return kodistil::ExitCodeOf(kodistil::Run());
 }

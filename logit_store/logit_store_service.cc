@@ -158,7 +158,9 @@ grpc::Status LogitStoreServiceImpl::Put(grpc::ServerContext* context,
     const std::vector<v1::LogitRow> rows(request->rows().begin(),
                                          request->rows().end());
     response->set_written(rows.size());
-    return store_.Put(request->id(), rows);
+    const absl::Status status = store_.Put(request->id(), rows);
+    metrics_.CountPut(status, rows);
+    return status;
   });
 }
 
@@ -171,11 +173,17 @@ grpc::Status LogitStoreServiceImpl::Get(grpc::ServerContext* context,
           absl::StrCat(request->indices_size(), " rows to get: expected 0 to ",
                        kMaxGetRows));
     }
-    KODISTIL_ASSIGN_OR_RETURN(
-        std::vector<v1::LogitRow> rows,
-        store_.Get(request->id(), {request->indices().data(),
-                                   size_t(request->indices_size())}));
-    for (v1::LogitRow& row : rows) response->add_rows()->Swap(&row);
+    absl::StatusOr<std::vector<v1::LogitRow>> rows = store_.Get(
+        request->id(),
+        {request->indices().data(), size_t(request->indices_size())});
+    if (!rows.ok()) {
+      metrics_.CountFailedGet();
+      return rows.status();
+    }
+    for (v1::LogitRow& row : *rows) {
+      metrics_.CountGot(row);
+      response->add_rows()->Swap(&row);
+    }
     return absl::OkStatus();
   });
 }
@@ -200,6 +208,7 @@ absl::Status LogitStoreServiceImpl::SendRows(
   KODISTIL_RETURN_IF_ERROR(
       store_.Scan(request.id(), scan,
                   [&](const v1::LogitRow& row, const v1::DatasetRow* text) {
+                    metrics_.CountScanned(row);
                     *chunks.message().add_rows() = row;
                     if (text != nullptr) *chunks.message().add_texts() = *text;
                     return chunks.Added(32 + sizeof(float) * row.logits_size() +
@@ -211,8 +220,11 @@ absl::Status LogitStoreServiceImpl::SendRows(
 grpc::Status LogitStoreServiceImpl::Missing(grpc::ServerContext* context,
                                             const v1::MissingRequest* request,
                                             v1::MissingResponse* response) {
-  return calls_.Run(
-      context, [&] { return Assign(store_.Missing(request->id()), response); });
+  return calls_.Run(context, [&] {
+    const absl::Status status = Assign(store_.Missing(request->id()), response);
+    if (status.ok()) metrics_.SetMissing(response->count());
+    return status;
+  });
 }
 
 grpc::Status LogitStoreServiceImpl::Describe(grpc::ServerContext* context,

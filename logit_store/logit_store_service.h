@@ -5,8 +5,10 @@
 
 #include "absl/status/status.h"
 #include "base/call_limit.h"
+#include "base/metrics.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
 #include "logit_store/logit_store.h"
+#include "logit_store/store_metrics.h"
 
 namespace kodistil {
 
@@ -20,14 +22,16 @@ struct LogitStoreServiceOptions {
   absl::Status Validate() const;
 };
 
-// Thread-safe. Borrows the store, which must outlive it.
+// Thread-safe. Borrows the store, which must outlive it. Counts in the
+// process's metrics.
 class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
  public:
   explicit LogitStoreServiceImpl(LogitStore* store,
                                  const LogitStoreServiceOptions& options = {})
       : store_(*store),
         options_(options),
-        calls_(options.max_calls, "the logit store") {}
+        calls_(options.max_calls, "the logit store"),
+        metrics_(&MetricRegistry::Process()) {}
 
   grpc::Status RegisterDataset(
       grpc::ServerContext* context,
@@ -68,6 +72,7 @@ class LogitStoreServiceImpl final : public v1::LogitStoreService::Service {
   LogitStore& store_;
   const LogitStoreServiceOptions options_;
   CallLimit calls_;
+  StoreMetrics metrics_;
 };
 
 }  // namespace kodistil

@@ -13,6 +13,7 @@
 #include "base/server.h"
 #include "base/testing.h"
 #include "corpus/dataset.h"
+#include "corpus/utf8.h"
 #include "logit_store/in_memory_logit_store.h"
 #include "logit_store/logit_store_client.h"
 #include "logit_store/logit_store_service.h"
@@ -133,6 +134,16 @@ INSTANTIATE_TEST_SUITE_P(
                       Implementation{"InMemory", Make<InMemoryHarness>},
                       Implementation{"Client", Make<ClientHarness>}),
     [](const auto& info) { return info.param.name; });
+
+TEST_P(LogitStoreTest, TextsBeyondTheLimitAreInvalidAndNamed) {
+  std::string longest;
+  for (int64_t i = 0; i < kMaxTextCharacters; ++i) longest += "가";
+  EXPECT_THAT(Register(Texts({"a", longest + "가"})),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("row 1"), HasSubstr("10001 characters"),
+                             HasSubstr("at most 10000"))));
+  EXPECT_OK(Register(Texts({"a", longest})));
+}
 
 TEST_P(LogitStoreTest, UnknownNamesAreNotFound) {
   EXPECT_THAT(store().DescribeDataset("films"),

@@ -7,6 +7,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_client.h"
@@ -43,6 +44,7 @@ ABSL_FLAG(int64_t, limit, kodistil::QueryOptions().limit,
           "rows at most; 0 for all");
 ABSL_FLAG(std::string, output, kodistil::QueryOptions().output,
           "table, json or csv");
+KODISTIL_DEFINE_CLIENT_ACCESS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -74,6 +76,8 @@ absl::Status Run() {
   if (!server.empty()) {
     LogitStoreClientOptions client_options;
     client_options.retry_limit = absl::Seconds(5);
+    client_options.access = ClientAccessFromFlags();
+    KODISTIL_RETURN_IF_ERROR(CheckClientAccess(client_options.access));
     LogitStoreClient client(server, client_options);
     return Annotate(RunQuery(options, &client, &std::cout), server);
   }

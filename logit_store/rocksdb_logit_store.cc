@@ -52,6 +52,13 @@ void RocksDbLogitStore::WatchHealth(HealthWatcher watcher) {
   database_->WatchHealth(std::move(watcher));
 }
 
+absl::Status RocksDbLogitStore::Health() const { return database_->health(); }
+
+absl::StatusOr<uint64_t> RocksDbLogitStore::Property(
+    const std::string& name) const {
+  return database_->Property(name);
+}
+
 absl::Status RocksDbLogitStore::CheckOrWriteFormat() {
   const absl::StatusOr<std::string> record = Read(FormatKey());
   if (record.ok()) return CheckFormat(*record);

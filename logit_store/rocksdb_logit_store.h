@@ -3,6 +3,7 @@
 #ifndef KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_
 #define KODISTIL_LOGIT_STORE_ROCKSDB_LOGIT_STORE_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -73,6 +74,12 @@ class RocksDbLogitStore final : public LogitStore {
   // Calls `watcher` at once and whenever health changes, one call at a time; it
   // must not call the store. Null for none: on return no call goes on.
   void WatchHealth(HealthWatcher watcher);
+  // What a watcher would be told now.
+  absl::Status Health() const;
+  // A number that RocksDB keeps, such as "rocksdb.estimate-num-keys".
+  // UNAVAILABLE while the database is opened anew, NOT_FOUND for a name that it
+  // does not know.
+  absl::StatusOr<uint64_t> Property(const std::string& name) const;
 
   absl::StatusOr<v1::RegisterDatasetResponse> RegisterDataset(
       const DatasetRegistration& registration, const RowSource& next) override;

@@ -5,10 +5,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_store_client.h"
 #include "logit_store/store_rules.h"
+#include "logit_store/teacher_mix.h"
 
 namespace kodistil {
 namespace {
@@ -57,16 +59,15 @@ absl::Status CheckFile(absl::string_view bytes, const std::string& path,
   if (bytes.size() < kHeaderBytes || bytes.substr(0, 8) != kMagic) {
     return damaged("the header is not one of a snapshot");
   }
-  const uint64_t version = GetUint(bytes, 8, 4);
-  if (version > kVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("logit snapshot ", path, ": format version ", version,
-                     ", this program reads up to ", kVersion));
-  }
+  // First, so that a damaged version is no newer one: every version has its
+  // checksum there.
   if (Crc32c(bytes.substr(0, kHeaderCrcAt)) !=
       GetUint(bytes, kHeaderCrcAt, 4)) {
     return damaged("the header's checksum does not match");
   }
+  KODISTIL_RETURN_IF_ERROR(CheckFormatVersion(
+      {"logit snapshot", 1, kVersion, "or delete it: it is fetched again"},
+      path, GetUint(bytes, 8, 4)));
   if (bytes.substr(kDigestAt, kDigestBytes) != DigestOf(source)) {
     return damaged("it holds other logits than its name says");
   }
@@ -102,7 +103,9 @@ absl::Status NameMissing(const SnapshotSource& source, uint64_t row_count,
 }
 
 absl::Status Fetch(const std::string& path, const SnapshotSource& source) {
-  LogitStoreClient client(source.address);
+  LogitStoreClientOptions options;
+  options.access = source.access;
+  LogitStoreClient client(source.address, options);
   KODISTIL_ASSIGN_OR_RETURN(const v1::DescribeDatasetResponse dataset,
                             client.DescribeDataset(source.dataset));
   KODISTIL_RETURN_IF_ERROR(
@@ -132,6 +135,52 @@ absl::Status Fetch(const std::string& path, const SnapshotSource& source) {
   return WriteSnapshot(path, source, num_classes, logits);
 }
 
+// The same bits whoever computes it: the text of the mix says in which order.
+absl::Status WriteMean(const std::string& path, const SnapshotSource& source,
+                       const TeacherMix& mix,
+                       const std::vector<LogitSnapshot>& snapshots) {
+  const uint32_t rows = snapshots.front().row_count();
+  const uint32_t num_classes = snapshots.front().num_classes();
+  std::vector<double> weights;
+  for (size_t i = 0; i < mix.size(); ++i) {
+    weights.push_back(mix[i].weight);
+    if (snapshots[i].row_count() == rows &&
+        snapshots[i].num_classes() == num_classes) {
+      continue;
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "teacher ", mix[0].teacher, " has ", rows, " rows of ", num_classes,
+        " classes, teacher ", mix[i].teacher, " has ", snapshots[i].row_count(),
+        " of ", snapshots[i].num_classes(), ": they have no mean"));
+  }
+  std::vector<float> mean;
+  mean.reserve(size_t{rows} * num_classes);
+  std::vector<absl::Span<const float>> logits(mix.size());
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < mix.size(); ++i) {
+      logits[i] = snapshots[i].Logits(row);
+    }
+    const std::vector<float> of_row = MeanLogits(weights, logits);
+    mean.insert(mean.end(), of_row.begin(), of_row.end());
+  }
+  return WriteSnapshot(path, source, num_classes, mean);
+}
+
+absl::Status MakeMean(const std::string& cache_dir, const std::string& path,
+                      const SnapshotSource& source) {
+  KODISTIL_ASSIGN_OR_RETURN(const TeacherMix mix,
+                            ParseTeacherMix(source.teacher_fingerprint));
+  std::vector<LogitSnapshot> snapshots;
+  for (const WeightedTeacher& member : mix) {
+    SnapshotSource alone = source;
+    alone.teacher_fingerprint = member.teacher;
+    KODISTIL_ASSIGN_OR_RETURN(LogitSnapshot snapshot,
+                              LogitSnapshot::OpenOrFetch(cache_dir, alone));
+    snapshots.push_back(std::move(snapshot));
+  }
+  return WriteMean(path, source, mix, snapshots);
+}
+
 }  // namespace
 
 absl::StatusOr<LogitSnapshot> LogitSnapshot::Open(
@@ -155,11 +204,18 @@ absl::StatusOr<LogitSnapshot> LogitSnapshot::OpenOrFetch(
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(JoinPath(cache_dir, "logits")));
   KODISTIL_ASSIGN_OR_RETURN(const FileLock lock,
                             FileLock::Acquire(absl::StrCat(path, ".lock")));
-  // Another process may have made it while this one waited.
+  // Another process may have made it while this one waited. A newer program's
+  // is not ours to replace.
   snapshot = Open(path, source);
-  if (snapshot.ok()) return snapshot;
-  KODISTIL_RETURN_IF_ERROR(Annotate(
-      Fetch(path, source), absl::StrCat("logit store ", source.address)));
+  if (snapshot.ok() || absl::IsFailedPrecondition(snapshot.status())) {
+    return snapshot;
+  }
+  if (IsTeacherMix(source.teacher_fingerprint)) {
+    KODISTIL_RETURN_IF_ERROR(MakeMean(cache_dir, path, source));
+  } else {
+    KODISTIL_RETURN_IF_ERROR(Annotate(
+        Fetch(path, source), absl::StrCat("logit store ", source.address)));
+  }
   return Open(path, source);
 }
 

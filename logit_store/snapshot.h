@@ -9,15 +9,18 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/access.h"
 #include "base/files.h"
 
 namespace kodistil {
 
 struct SnapshotSource {
   std::string address;  // host:port of the logit store; not part of the digest
+  // Or the canonical text of a mix of several: see teacher_mix.h.
   std::string teacher_fingerprint;
   std::string dataset;              // name in the store
   std::string dataset_fingerprint;  // what the caller's dataset has
+  AccessOptions access = {};        // of the connection; not part of the digest
 };
 
 // Movable; thread-safe to read.
@@ -25,8 +28,10 @@ class LogitSnapshot {
  public:
   // Opens <cache_dir>/logits/<digest of the source>.klog; makes it by one Scan
   // when it is not there (once, whoever asks: others wait). FAILED_PRECONDITION
-  // when the store's dataset is another one or rows are missing (the message
-  // names the first ranges), UNAVAILABLE when the store cannot be reached.
+  // when the store's dataset is another one, rows are missing (the message
+  // names the first ranges) or the teachers of a mix differ in their classes,
+  // UNAVAILABLE when the store cannot be reached. A mix is computed from the
+  // snapshots of its teachers, which stay beside it.
   static absl::StatusOr<LogitSnapshot> OpenOrFetch(
       const std::string& cache_dir, const SnapshotSource& source);
 

@@ -1,11 +1,14 @@
 #include "logit_store/snapshot.h"
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/server.h"
 #include "base/testing.h"
 #include "corpus/dataset.h"
@@ -122,6 +125,77 @@ TEST_F(SnapshotTest, AnotherDatasetIsRefused) {
                AllOf(HasSubstr(held), HasSubstr(source_.dataset_fingerprint))));
 }
 
+// Two teachers of the dataset: that of SnapshotTest, and 'b', whose logits are
+// other ones.
+class MixedSnapshotTest : public SnapshotTest {
+ protected:
+  void CreateSecond(int num_classes) {
+    second_.set_teacher_fingerprint(std::string(64, 'b'));
+    second_.set_dataset("films");
+    v1::LogitSetManifest manifest;
+    *manifest.mutable_id() = second_;
+    manifest.set_dataset_fingerprint(source_.dataset_fingerprint);
+    manifest.set_row_count(kRows);
+    manifest.set_num_classes(num_classes);
+    ASSERT_OK(store_.CreateSet(manifest));
+    for (int i = 0; i < kRows; ++i) {
+      v1::LogitRow row;
+      row.set_index(i);
+      row.set_text_hash(TextHash(std::to_string(i), ""));
+      for (int k = 0; k < num_classes; ++k) row.add_logits(0.1f * i + k);
+      ASSERT_OK(store_.Put(second_, {row}));
+    }
+  }
+
+  SnapshotSource Mix(const std::string& a, const std::string& b) const {
+    SnapshotSource mix = source_;
+    mix.teacher_fingerprint = absl::StrCat(a, "*", std::string(64, 'a'), "+", b,
+                                           "*", std::string(64, 'b'));
+    return mix;
+  }
+
+  v1::LogitSetId second_;
+};
+
+TEST_F(MixedSnapshotTest, HoldsTheWeightedMeanOfEveryRow) {
+  PutAll();
+  CreateSecond(2);
+  ASSERT_OK_AND_ASSIGN(const LogitSnapshot snapshot,
+                       LogitSnapshot::OpenOrFetch(cache_, Mix("0.75", "0.25")));
+  ASSERT_EQ(snapshot.row_count(), 20u);
+  for (int i = 0; i < kRows; ++i) {
+    EXPECT_THAT(
+        snapshot.Logits(i),
+        ElementsAre(static_cast<float>(0.75 * i + 0.25 * double{0.1f * i}),
+                    static_cast<float>(0.75 * (-0.5f * i) +
+                                       0.25 * double{0.1f * i + 1})));
+  }
+}
+
+// Wherever it is computed, and in whatever order the rows were written.
+TEST_F(MixedSnapshotTest, HasTheSameBitsEverywhere) {
+  CreateSecond(2);
+  for (int i = kRows - 1; i >= 0; --i) PutRow(i);
+  const SnapshotSource mix = Mix("0.7", "0.3");
+  const std::string other = NewTestDir();
+  ASSERT_OK(LogitSnapshot::OpenOrFetch(cache_, mix));
+  for (int i = 0; i < kRows; ++i) PutRow(i);
+  ASSERT_OK(LogitSnapshot::OpenOrFetch(other, mix));
+  EXPECT_EQ(*ReadFile(SnapshotPath(cache_, mix)),
+            *ReadFile(SnapshotPath(other, mix)));
+  EXPECT_NE(*ReadFile(SnapshotPath(cache_, mix)),
+            *ReadFile(SnapshotPath(cache_, source_)));
+}
+
+TEST_F(MixedSnapshotTest, TeachersWithOtherClassesHaveNoMean) {
+  PutAll();
+  CreateSecond(3);
+  EXPECT_THAT(
+      LogitSnapshot::OpenOrFetch(cache_, Mix("0.5", "0.5")),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("20 rows of 2 classes"), HasSubstr("20 of 3"))));
+}
+
 TEST_F(SnapshotTest, UnknownTeacherIsNotFound) {
   source_.teacher_fingerprint = std::string(64, 'b');
   EXPECT_THAT(LogitSnapshot::OpenOrFetch(cache_, source_),
@@ -147,6 +221,23 @@ TEST_F(SnapshotTest, DamageAnywhereIsFoundAndHealed) {
   ASSERT_OK(LogitSnapshot::OpenOrFetch(cache_, source_));
   ASSERT_OK_AND_ASSIGN(const std::string healed, ReadFile(path_));
   EXPECT_TRUE(healed == good);
+}
+
+TEST_F(SnapshotTest, NewerVersionIsRefusedAndStays) {
+  PutAll();
+  ASSERT_OK(LogitSnapshot::OpenOrFetch(cache_, source_));
+  ASSERT_OK_AND_ASSIGN(std::string newer, ReadFile(path_));
+  newer[8] = 2;
+  const uint32_t checksum = Crc32c(newer.substr(0, 60));
+  std::memcpy(&newer[60], &checksum, sizeof(checksum));
+  ASSERT_OK(WriteFileAtomically(path_, newer));
+  EXPECT_THAT(LogitSnapshot::OpenOrFetch(cache_, source_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(path_),
+                             HasSubstr("found logit snapshot format version 2, "
+                                       "this program reads version 1"),
+                             HasSubstr("delete it"))));
+  EXPECT_TRUE(*ReadFile(path_) == newer);
 }
 
 TEST_F(SnapshotTest, WrittenSnapshotNeedsNoStore) {

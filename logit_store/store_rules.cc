@@ -10,6 +10,7 @@
 #include "base/command_line.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
+#include "corpus/utf8.h"
 #include "logit_store/logit_format.h"
 
 namespace kodistil {
@@ -122,6 +123,13 @@ absl::StatusOr<std::string> ReadRows(
           absl::StrCat("dataset ", registration.name, ": expected row ", count,
                        " with a text, found row ", row.index(),
                        row.text().empty() ? " without one" : ""));
+    }
+    for (const std::string* text : {&row.text(), &row.second_text()}) {
+      const std::string problem = TextLengthProblem(*text, kMaxTextCharacters);
+      if (!problem.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "dataset ", registration.name, ", row ", count, ": ", problem));
+      }
     }
     hashes += TextHash(row.text(), row.second_text());
     KODISTIL_RETURN_IF_ERROR(keep(row));

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/files.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/status_macros.h"
 
@@ -96,10 +97,11 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& folder,
                                             file.size(), " bytes is wrong"));
   }
   uint32_t version = 0;
-  if (!TakeRaw(&in, &version) || version != kVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, ": format version ", version, "; expected ", kVersion));
-  }
+  TakeRaw(&in, &version);
+  const absl::Status known = CheckFormatVersion(
+      {"checkpoint", 1, kVersion, "or delete it: training starts anew"}, path,
+      version);
+  if (!known.ok()) return absl::UnimplementedError(known.message());
   Checkpoint checkpoint;
   absl::string_view found, result;
   const bool read = TakeField(&in, &found) && TakeField(&in, &result) &&

@@ -32,8 +32,8 @@ absl::Status WriteCheckpoint(const Checkpoint& checkpoint,
                              const std::string& folder);
 
 // NOT_FOUND when there is none, DATA_LOSS when it is damaged,
-// FAILED_PRECONDITION when it is of another run or a newer format; each names
-// the file.
+// FAILED_PRECONDITION when it is of another run, UNIMPLEMENTED when it is of a
+// newer program, which may go on with it; each names the file.
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& folder,
                                           const std::string& run);
 

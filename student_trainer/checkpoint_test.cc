@@ -1,6 +1,9 @@
 #include "student_trainer/checkpoint.h"
 
+#include <cstring>
+
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/testing.h"
 
 namespace kodistil {
@@ -62,6 +65,20 @@ TEST(CheckpointTest, EveryFlippedByteIsDataLoss) {
                 StatusIs(absl::StatusCode::kDataLoss, HasSubstr("kckpt: ")))
         << "byte " << i;
   }
+}
+
+TEST(CheckpointTest, NewerVersionIsRefusedByName) {
+  const std::string folder = NewTestDir();
+  ASSERT_OK(WriteCheckpoint(Sample(), folder));
+  ASSERT_OK_AND_ASSIGN(std::string newer, ReadFile(CheckpointPath(folder)));
+  newer[12] = 2;
+  const uint32_t checksum = Crc32c(newer.substr(12));
+  std::memcpy(&newer[8], &checksum, sizeof(checksum));
+  ASSERT_OK(WriteFileAtomically(CheckpointPath(folder), newer));
+  EXPECT_THAT(ReadCheckpoint(folder, "run one").status(),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       HasSubstr("kckpt: found checkpoint format version 2, "
+                                 "this program reads version 1")));
 }
 
 TEST(CheckpointTest, EveryTruncationIsDataLoss) {

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
 #include "base/command_line.h"
+#include "base/log.h"
 #include "corpus/dataset_flags.h"
 #include "student_trainer/evaluator.h"
 
@@ -51,11 +53,9 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<Evaluation> evaluation =
       EvaluateFolder(options, &report);
   if (report.skipped > 0) {
-    std::fprintf(stderr, "%lld bad rows skipped; the first:\n",
-                 static_cast<long long>(report.skipped));
+    SayLine(absl::StrCat(report.skipped, " bad rows skipped; the first:"));
     for (const SkippedRow& row : report.first_skipped) {
-      std::fprintf(stderr, "%s:%lld: %s\n", row.file.c_str(),
-                   static_cast<long long>(row.line), row.reason.c_str());
+      SayLine(absl::StrCat(row.file, ":", row.line, ": ", row.reason));
     }
   }
   if (!evaluation.ok()) return ExitCodeOf(evaluation.status());

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/time/time.h"
+#include "base/log.h"
 
 namespace kodistil {
 namespace {
@@ -67,6 +68,7 @@ bool Heartbeater::Send() {
   }
   const size_t sent = request.finished_size();
   const std::string trial_id = request.trial_id();
+  const ScopedLogContext log({trial_id, request.attempt(), ""});
   const absl::StatusOr<bool> go_on = session_.Heartbeat(std::move(request));
   absl::MutexLock lock(&mutex_);
   if (go_on.ok() && *go_on) {

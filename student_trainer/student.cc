@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/files.h"
+#include "base/format_version.h"
 #include "base/safetensors.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
@@ -98,11 +99,8 @@ absl::Status ReadConfig(const std::string& path, StudentFolder* student) {
   KODISTIL_RETURN_IF_ERROR(json.ExpectString("model_type", kModelType));
   int version = 0;
   KODISTIL_RETURN_IF_ERROR(json.Int("format_version", &version));
-  if (version < 1 || version > kFormatVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": format_version is ", version,
-                     "; this program reads up to ", kFormatVersion));
-  }
+  KODISTIL_RETURN_IF_ERROR(
+      CheckFormatVersion({"student", 1, kFormatVersion, ""}, path, version));
   StudentShape& shape = student->shape;
   KODISTIL_RETURN_IF_ERROR(json.Int("vocab_size", &shape.vocab_size));
   KODISTIL_RETURN_IF_ERROR(json.Int("embedding_dim", &shape.embedding_dim));

@@ -1,5 +1,6 @@
 #include "student_trainer/student_card.h"
 
+#include "logit_store/teacher_mix.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
@@ -40,6 +41,13 @@ Json ConfigJson(const v1::StudentConfig& config) {
       {"select", config.select()}};
 }
 
+// The teachers whose logits' mean was learnt; none for one teacher alone.
+TeacherMix MembersOf(const v1::StudentConfig& config) {
+  if (!IsTeacherMix(config.teacher())) return {};
+  const auto mix = ParseTeacherMix(config.teacher());
+  return mix.ok() ? *mix : TeacherMix();
+}
+
 }  // namespace
 
 std::string ProvenanceJson(const StudentOrigin& origin) {
@@ -63,6 +71,10 @@ std::string ProvenanceJson(const StudentOrigin& origin) {
         {"teacher_fingerprint", origin.config.teacher()},
         {"dataset", origin.inputs.dataset()},
         {"dataset_fingerprint", origin.inputs.dataset_fingerprint()}};
+    for (const WeightedTeacher& member : MembersOf(origin.config)) {
+      json["logits"]["mean_of"].push_back(
+          {{"teacher_fingerprint", member.teacher}, {"weight", member.weight}});
+    }
   }
   return Dump(json);
 }

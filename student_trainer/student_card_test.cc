@@ -45,6 +45,22 @@ TEST(StudentCardTest, ProvenanceHoldsWhatIsNeededToTrainAgain) {
   EXPECT_EQ(json["result"]["correct"], 43931);
 }
 
+TEST(StudentCardTest, MeanOfTeachersListsThemAll) {
+  StudentOrigin origin = SomeOrigin();
+  const std::string a(64, 'a');
+  const std::string b(64, 'b');
+  origin.config.set_teacher("0.3*" + a + "+0.7*" + b);
+  const auto json = nlohmann::json::parse(ProvenanceJson(origin));
+  const auto& members = json["logits"]["mean_of"];
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[0]["teacher_fingerprint"], a);
+  EXPECT_EQ(members[0]["weight"], 0.3);
+  EXPECT_EQ(members[1]["teacher_fingerprint"], b);
+  EXPECT_EQ(members[1]["weight"], 0.7);
+  const auto alone = nlohmann::json::parse(ProvenanceJson(SomeOrigin()));
+  EXPECT_FALSE(alone["logits"].contains("mean_of"));
+}
+
 TEST(StudentCardTest, TimesAreNotWritten) {
   StudentOrigin slow = SomeOrigin();
   slow.result.set_train_seconds(99);

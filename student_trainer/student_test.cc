@@ -116,9 +116,10 @@ TEST(StudentTest, NewerFormatIsRefused) {
   const std::string folder = Saved(Sample());
   Replace(JoinPath(folder, "config.json"), "\"format_version\": 1",
           "\"format_version\": 2");
-  EXPECT_THAT(LoadStudent(folder).status(),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("config.json: format_version is 2")));
+  EXPECT_THAT(
+      LoadStudent(folder).status(),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("config.json: found student format version 2")));
 }
 
 TEST(StudentTest, BadConfigNamesFileAndKey) {

@@ -9,7 +9,9 @@
 #include "absl/flags/flag.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/access_flags.h"
 #include "base/command_line.h"
+#include "base/metrics_flags.h"
 #include "base/server.h"
 #include "student_trainer/device.h"
 #include "student_trainer/worker.h"
@@ -37,6 +39,9 @@ ABSL_FLAG(absl::Duration, coordinator_timeout,
           "as 90s or 5m.");
 ABSL_FLAG(absl::Duration, idle_exit, kodistil::WorkerOptions().idle_exit,
           "Exit when there was nothing to do for so long, such as 10m.");
+KODISTIL_DEFINE_CLIENT_ACCESS_FLAGS();
+
+KODISTIL_DEFINE_METRICS_FLAGS();
 
 namespace kodistil {
 namespace {
@@ -53,6 +58,7 @@ WorkerOptions OptionsFromFlags() {
   options.coordinator_timeout = absl::GetFlag(FLAGS_coordinator_timeout);
   options.idle_exit = absl::GetFlag(FLAGS_idle_exit);
   options.build = VersionString();
+  options.access = ClientAccessFromFlags();
   return options;
 }
 
@@ -71,13 +77,18 @@ int Main(int argc, char** argv) {
   const WorkerOptions options = OptionsFromFlags();
   const std::string warning = SlowBlasWarning();
   if (!warning.empty()) LOG(WARNING) << warning;
+  auto metrics = MetricsEndpoint::Start(MetricsFromFlags());
+  if (!metrics.ok()) return ExitCodeOf(metrics.status());
   // Never deleted: the thread may outlive main's end.
   auto* stop = new absl::Notification;
-  std::thread([stop] {
+  auto* endpoint = metrics->release();
+  std::thread([stop, endpoint] {
     WaitForStopSignal();
+    endpoint->BeginDrain();
     LOG(INFO) << "stopping after the current step; again to stop at once";
     stop->Notify();
   }).detach();
+  endpoint->SetReady(absl::OkStatus());
   const absl::StatusOr<WorkerEnd> end = RunWorker(options, *stop);
   if (!end.ok()) return ExitCodeOf(end.status());
   return *end == WorkerEnd::kStopped ? kExitRetry : kExitOk;

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "student_trainer/engine_factory.h"
+#include "student_trainer/trainer_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -181,6 +182,8 @@ absl::Status TrainingCell::ResumeOrInitialize() {
       }
       found = set;
     }
+    // A newer worker may go on with it: it is not ours to replace.
+    if (absl::IsUnimplemented(found.status())) return found.status();
     if (found.status().code() != absl::StatusCode::kNotFound) {
       LOG(WARNING) << "checkpoint ignored, training starts anew: "
                    << found.status().message();
@@ -238,12 +241,18 @@ void TrainingCell::Step(const LabelledBatch& batch) {
   sums_.rows += sums->rows;
   sums_.labelled += sums->labelled;
   ++step_;
-  seconds_ += Now() - start;
+  const double seconds = Now() - start;
+  seconds_ += seconds;
+  TrainerMetrics& metrics = TrainerMetrics::Process();
+  metrics.steps.Increment();
+  metrics.rows.Increment(sums->rows);
+  metrics.step_seconds.Observe(seconds);
   if (step_ % kStepsPerProgress != 0) return;
   TrainProgress progress;
   progress.epoch = epochs() + 1;
   progress.epoch_fraction = double(sums_.rows) / splits_.train.size();
   progress.train_loss = sums_.total / sums_.rows;
+  metrics.loss.Set(progress.train_loss);
   Tell(progress, absl::StrCat("in epoch ", progress.epoch, ", step ", step_));
 }
 
@@ -292,6 +301,8 @@ void TrainingCell::EndEpoch(double shared_seconds) {
   }
   status_ = KeepEpoch(report);
   if (!status_.ok()) return;
+  TrainerMetrics::Process().epochs.Increment();
+  TrainerMetrics::Process().loss.Set(report.train_loss());
   TrainProgress progress;
   progress.epoch = epochs();
   progress.epoch_fraction = 1;

@@ -1,6 +1,7 @@
 #include "student_trainer/training_loop.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -459,6 +460,23 @@ TEST(TrainingLoopTest, CheckpointOfAnotherRunOrDamagedIsIgnored) {
   // Other logits are another teacher.
   data.logits[0][0] += 1;
   EXPECT_EQ(epochs_run(options), 2);
+}
+
+TEST(TrainingLoopTest, CheckpointOfANewerProgramEndsTheTrainingAndStays) {
+  Data data;
+  TrainOptions options = Options();
+  options.checkpoint_dir = NewTestDir();
+  ASSERT_OK(TrainOnRows(options, data.Rows(), GoOn));
+  const std::string path = CheckpointPath(options.checkpoint_dir);
+  ASSERT_OK_AND_ASSIGN(std::string newer, ReadFile(path));
+  newer[12] = 2;
+  const uint32_t checksum = Crc32c(newer.substr(12));
+  std::memcpy(&newer[8], &checksum, sizeof(checksum));
+  ASSERT_OK(WriteFileAtomically(path, newer));
+  EXPECT_THAT(TrainOnRows(options, data.Rows(), GoOn).status(),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       HasSubstr("checkpoint format version 2")));
+  EXPECT_TRUE(*ReadFile(path) == newer);
 }
 
 TEST(TrainingLoopTest, RowsWithoutLabelTrainTheSoftTermAlone) {

@@ -10,10 +10,9 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/names.h"
 #include "base/status_macros.h"
 #include "corpus/predictions.h"
 #include "logit_store/snapshot.h"
@@ -45,22 +44,25 @@ WordPieceOptions TokenizerOf(const v1::TrialInputs& inputs) {
 // The logits that trials of one dataset need, each set opened once.
 class LogitSnapshots {
  public:
-  LogitSnapshots(const std::string& cache_dir, uint32_t rows, int num_classes)
-      : cache_dir_(cache_dir), rows_(rows), num_classes_(num_classes) {}
+  LogitSnapshots(const TrialRunnerOptions& options, uint32_t rows,
+                 int num_classes)
+      : options_(options), rows_(rows), num_classes_(num_classes) {}
 
   // Null for "ce", which has none.
   absl::StatusOr<const LogitSnapshot*> Of(const v1::LeasedTrial& trial) {
     if (trial.config().loss_option() == "ce") return nullptr;
     SnapshotSource source;
     source.address = trial.inputs().logit_store();
+    source.access = options_.access;
     source.teacher_fingerprint = trial.config().teacher();
     source.dataset = trial.inputs().dataset();
     source.dataset_fingerprint = trial.inputs().dataset_fingerprint();
     std::unique_ptr<LogitSnapshot>& found =
         snapshots_[source.teacher_fingerprint];
     if (found != nullptr) return found.get();
-    KODISTIL_ASSIGN_OR_RETURN(LogitSnapshot snapshot,
-                              LogitSnapshot::OpenOrFetch(cache_dir_, source));
+    KODISTIL_ASSIGN_OR_RETURN(
+        LogitSnapshot snapshot,
+        LogitSnapshot::OpenOrFetch(options_.cache_dir, source));
     if (snapshot.row_count() != rows_ ||
         snapshot.num_classes() != static_cast<uint32_t>(num_classes_)) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -73,7 +75,7 @@ class LogitSnapshots {
   }
 
  private:
-  const std::string cache_dir_;
+  const TrialRunnerOptions& options_;
   const uint32_t rows_;
   const int num_classes_;
   std::map<std::string, std::unique_ptr<LogitSnapshot>> snapshots_;
@@ -114,18 +116,6 @@ void GiveMemoryBack() {
 #endif
 }
 
-// The id becomes the name of a folder, which is removed in the end.
-absl::Status CheckTrialId(const std::string& id) {
-  bool valid = !id.empty() && id.size() <= 200;
-  for (const char c : id) {
-    valid = valid && (absl::ascii_isalnum(c) || c == '-' || c == '_');
-  }
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "trial id '", absl::CHexEscape(id.substr(0, 200)),
-      "' cannot name a folder: expected letters, digits, - and _"));
-}
-
 }  // namespace
 
 TrialRunner::TrialRunner(const TrialRunnerOptions& options,
@@ -137,7 +127,7 @@ std::string TrialRunner::CheckpointDir(const std::string& trial_id) const {
 }
 
 absl::Status TrialRunner::DropCheckpoint(const std::string& trial_id) const {
-  KODISTIL_RETURN_IF_ERROR(CheckTrialId(trial_id));
+  KODISTIL_RETURN_IF_ERROR(CheckName("trial id", trial_id));
   return RemoveAll(CheckpointDir(trial_id));
 }
 
@@ -145,7 +135,7 @@ void TrialRunner::Run(const std::vector<TrialTask>& tasks,
                       const TaskDone& done) {
   std::vector<bool> taken(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
-    const absl::Status valid = CheckTrialId(tasks[i].trial.trial_id());
+    const absl::Status valid = CheckName("trial id", tasks[i].trial.trial_id());
     if (valid.ok()) continue;
     taken[i] = true;
     done(i, valid);
@@ -224,8 +214,7 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
                             OpenTokens(first, vocab.bytes()));
   LOG_IF(INFO, group.size() > 1)
       << group.size() << " trials are trained together";
-  LogitSnapshots snapshots(options_.cache_dir, data.row_count(),
-                           dataset_.num_classes);
+  LogitSnapshots snapshots(options_, data.row_count(), dataset_.num_classes);
   std::vector<StudentCell> cells;
   Group trained;  // the task of each cell
   for (const size_t task : group) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_client.h"
+#include "base/access.h"
 #include "corpus/dataset.h"
 #include "corpus/token_cache.h"
 #include "kodistil/v1/coordinator.pb.h"
@@ -26,6 +27,8 @@ struct TrialRunnerOptions {
   int threads = 1;
   // Version of the program, for the student's provenance.
   std::string build;
+  // Of the connections to the logit store.
+  AccessOptions access;
 };
 
 // A trial to run, and whom to tell about it.

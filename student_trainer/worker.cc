@@ -14,15 +14,18 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "artifacts/artifact_client.h"
 #include "artifacts/artifact_store.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "student_trainer/coordinator_session.h"
 #include "student_trainer/device.h"
 #include "student_trainer/heartbeater.h"
+#include "student_trainer/trainer_metrics.h"
 #include "student_trainer/trial_runner.h"
 
 namespace kodistil {
@@ -65,6 +68,14 @@ bool IsRetryable(const absl::Status& status) {
 
 std::string NameOf(const v1::LeasedTrial& trial) {
   return absl::StrCat("trial ", trial.trial_id(), " attempt ", trial.attempt());
+}
+
+LogContext ContextOf(const v1::LeasedTrial& trial) {
+  return {trial.trial_id(), trial.attempt(), ""};
+}
+
+void CountEnd(absl::string_view outcome) {
+  TrainerMetrics::Process().trials.With({outcome}).Increment();
 }
 
 // The trials of a lease, the first one included.
@@ -142,7 +153,9 @@ absl::Status Worker::RunTrials(const v1::LeaseTrialResponse& lease) {
   std::vector<std::unique_ptr<Heartbeater>> heartbeaters;
   std::atomic<bool> cut_off{false};
   for (v1::LeasedTrial& trial : TrialsOf(lease)) {
+    const ScopedLogContext context(ContextOf(trial));
     LOG(INFO) << NameOf(trial) << " begins";
+    TrainerMetrics::Process().running.Add(1);
     heartbeaters.push_back(std::make_unique<Heartbeater>(
         &session_, trial.trial_id(), trial.attempt()));
     Heartbeater* heartbeater = heartbeaters.back().get();
@@ -155,6 +168,8 @@ absl::Status Worker::RunTrials(const v1::LeaseTrialResponse& lease) {
   absl::Status status;
   runner_.Run(tasks, [&](size_t i, absl::StatusOr<v1::TrialResult> result) {
     // Once the coordinator is gone for good nobody else need wait for it.
+    TrainerMetrics::Process().running.Add(-1);
+    const ScopedLogContext context(ContextOf(tasks[i].trial));
     if (!cut_off) status = End(tasks[i].trial, *heartbeaters[i], result);
     if (!status.ok()) cut_off = true;
     heartbeaters[i] = nullptr;
@@ -171,6 +186,7 @@ absl::Status Worker::End(const v1::LeasedTrial& trial,
   }
   const absl::Status lease = heartbeater.status();
   if (absl::IsAborted(lease)) {
+    CountEnd("lost");
     LOG(WARNING) << NameOf(trial) << ": " << lease.message();
     return absl::OkStatus();
   }
@@ -190,11 +206,13 @@ absl::Status Worker::Complete(const v1::LeasedTrial& trial,
   const absl::Status status = session_.Complete(std::move(request));
   if (absl::IsAborted(status) || absl::IsNotFound(status)) {
     // Another attempt has taken over, perhaps with the same checkpoint.
+    CountEnd("lost");
     LOG(WARNING) << NameOf(trial) << " came too late: " << status.message();
     return absl::OkStatus();
   }
   if (absl::IsUnavailable(status) || absl::IsCancelled(status)) return status;
   if (!status.ok()) return Fail(trial, status);
+  CountEnd("done");
   DropCheckpoint(trial);
   return absl::OkStatus();
 }
@@ -208,12 +226,14 @@ void Worker::DropCheckpoint(const v1::LeasedTrial& trial) {
 absl::Status Worker::Fail(const v1::LeasedTrial& trial,
                           const absl::Status& why) {
   LOG(WARNING) << NameOf(trial) << " failed: " << why;
+  const bool stopped = absl::IsCancelled(why) && stop_.HasBeenNotified();
+  CountEnd(stopped ? "stopped" : "failed");
   v1::FailRequest request;
   request.set_trial_id(trial.trial_id());
   request.set_attempt(trial.attempt());
   request.set_reason(std::string(why.message()));
   request.set_retryable(IsRetryable(why));
-  request.set_stopped(absl::IsCancelled(why) && stop_.HasBeenNotified());
+  request.set_stopped(stopped);
   if (!request.retryable()) {
     DropCheckpoint(trial);
   }
@@ -254,11 +274,13 @@ absl::Status WorkerOptions::Validate() const {
 absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                                     const absl::Notification& stop) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options.access));
   KeepLargeBlocksApart();
   TrialRunnerOptions runner_options;
   runner_options.cache_dir = options.cache_dir;
   runner_options.threads = options.threads;
   runner_options.build = options.build;
+  runner_options.access = options.access;
   KODISTIL_ASSIGN_OR_RETURN(runner_options.device,
                             ResolveDevice(options.device));
   KODISTIL_ASSIGN_OR_RETURN(
@@ -269,10 +291,11 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   session_options.worker = options.name.empty() ? HostAndPid() : options.name;
   session_options.build = options.build;
   session_options.unreachable_limit = options.coordinator_timeout;
-  CoordinatorSession session(NewChannel(options.coordinator), session_options,
-                             &stop);
+  CoordinatorSession session(NewChannel(options.coordinator, options.access),
+                             session_options, &stop);
   // Uploads have a connection of their own, so that heartbeats never wait.
-  const ArtifactClient artifacts(NewChannel(options.coordinator), cache);
+  const ArtifactClient artifacts(
+      NewChannel(options.coordinator, options.access), cache);
   TrialRunner runner(runner_options, &artifacts);
   const int chosen = runner_options.device == "cpu" ? options.threads : 1;
   const int most = options.pack > 0 ? options.pack : chosen;

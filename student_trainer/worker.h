@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/access.h"
 
 namespace kodistil {
 
@@ -34,6 +35,8 @@ struct WorkerOptions {
   absl::Duration idle_exit = absl::InfiniteDuration();
   // Version of the program, for the students' provenance.
   std::string build = "unknown";
+  // Of the connections to the coordinator and to the logit store.
+  AccessOptions access;
 
   absl::Status Validate() const;
 };

@@ -369,7 +369,7 @@ TEST_F(WorkerTest, WhatCannotWorkFailsForGood) {
   EXPECT_THAT(failed[0].reason(), HasSubstr("Sometimes"));
   EXPECT_THAT(failed[1].reason(), HasSubstr("epoch"));
   EXPECT_THAT(failed[2].reason(), HasSubstr("has fingerprint"));
-  EXPECT_THAT(failed[3].reason(), HasSubstr("cannot name a folder"));
+  EXPECT_THAT(failed[3].reason(), HasSubstr("trial id '../"));
   EXPECT_TRUE(FileExists(bystander));
   EXPECT_FALSE(
       FileExists(JoinPath(options_.cache_dir, "checkpoints/infinite")));

@@ -75,6 +75,7 @@ absl::Status BatchQueue::Push(std::vector<BatchItem> items, absl::Time now) {
   }
   lane.bytes += bytes;
   for (BatchItem& item : items) {
+    item.queued = now;
     const Key key(item.input.tokens, arrived_++);
     const auto added =
         lane.rows.emplace(key, Waiting{std::move(item), now}).first;
@@ -213,7 +214,10 @@ absl::StatusOr<std::unique_ptr<Batcher>> Batcher::Create(
 
 Batcher::Batcher(TeacherModel* model, const BatcherOptions& options,
                  Clock clock)
-    : model_(model), clock_(std::move(clock)), queue_(options) {}
+    : model_(model),
+      clock_(std::move(clock)),
+      metrics_(TeacherMetrics::Process()),
+      queue_(options) {}
 
 Batcher::~Batcher() {
   {
@@ -225,9 +229,15 @@ Batcher::~Batcher() {
 }
 
 absl::Status Batcher::Submit(std::vector<BatchItem> items) {
+  const auto rows = static_cast<double>(items.size());
+  double tokens = 0;
+  for (const BatchItem& item : items) tokens += item.input.tokens;
   absl::MutexLock lock(&mutex_);
   if (stopping_) return ShuttingDown();
   KODISTIL_RETURN_IF_ERROR(queue_.Push(std::move(items), clock_()));
+  // Under the lock: before the rows are computed.
+  metrics_.pending_requests.Add(rows);
+  metrics_.pending_tokens.Add(tokens);
   changed_.SignalAll();
   return absl::OkStatus();
 }
@@ -255,18 +265,30 @@ void Batcher::Run() {
     }
     Compute(std::move(batch));
   }
-  for (BatchItem& item : left) item.done(ShuttingDown());
+  for (BatchItem& item : left) Done(item, ShuttingDown());
+}
+
+void Batcher::Done(const BatchItem& item,
+                   absl::StatusOr<std::vector<float>> logits) {
+  if (!logits.ok()) metrics_.CountFailedRow(logits.status());
+  metrics_.pending_requests.Add(-1);
+  metrics_.pending_tokens.Add(-item.input.tokens);
+  item.done(std::move(logits));
 }
 
 void Batcher::Compute(std::vector<BatchItem> batch) {
   const absl::Time now = clock_();
   std::vector<BatchItem> alive;
   for (BatchItem& item : batch) {
+    Histogram& waited = item.lane == Lane::kInteractive
+                            ? metrics_.interactive_queue_seconds
+                            : metrics_.bulk_queue_seconds;
+    waited.Observe(now - item.queued);
     const absl::Status dead = WhyDead(item, now);
     if (dead.ok()) {
       alive.push_back(std::move(item));
     } else {
-      item.done(dead);
+      Done(item, dead);
     }
   }
   if (!alive.empty()) Infer(absl::MakeSpan(alive));
@@ -274,9 +296,17 @@ void Batcher::Compute(std::vector<BatchItem> batch) {
 
 void Batcher::Infer(absl::Span<BatchItem> items) {
   std::vector<const EncodedInput*> inputs;
-  for (const BatchItem& item : items) inputs.push_back(&item.input);
+  int64_t tokens = 0;
+  for (const BatchItem& item : items) {
+    inputs.push_back(&item.input);
+    tokens += item.input.tokens;
+  }
+  const absl::Time start = absl::Now();
   // logits: [batch, num_classes], float32
   absl::StatusOr<std::vector<float>> logits = model_->Infer(inputs);
+  metrics_.compute_seconds.Observe(absl::Now() - start);
+  metrics_.batch_size.Observe(static_cast<double>(items.size()));
+  metrics_.tokens.Increment(tokens);
   const size_t classes = model_->info().num_classes;
   if (logits.ok() && logits->size() != items.size() * classes) {
     logits = absl::InternalError(
@@ -289,7 +319,7 @@ void Batcher::Infer(absl::Span<BatchItem> items) {
     return;
   }
   if (!logits.ok()) {
-    items[0].done(logits.status());
+    Done(items[0], logits.status());
     return;
   }
   for (size_t i = 0; i < items.size(); ++i) {
@@ -297,11 +327,10 @@ void Batcher::Infer(absl::Span<BatchItem> items) {
     std::vector<float> row(begin, begin + classes);
     if (std::all_of(row.begin(), row.end(),
                     [](float logit) { return std::isfinite(logit); })) {
-      items[i].done(std::move(row));
+      Done(items[i], std::move(row));
     } else {
-      items[i].done(
-          absl::InternalError("the model gave a logit that is not "
-                              "finite"));
+      Done(items[i],
+           absl::InternalError("the model gave a logit that is not finite"));
     }
   }
 }

@@ -18,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "teacher_service/teacher_metrics.h"
 #include "teacher_service/teacher_model.h"
 
 namespace kodistil {
@@ -55,6 +56,8 @@ struct BatchItem {
   absl::Time deadline = absl::InfiniteFuture();
   // Asked before computing; may be empty. Must be fast and thread-safe.
   std::function<bool()> cancelled;
+  // Set by the batcher.
+  absl::Time queued = absl::InfinitePast();
   // Called once with logits [num_classes], float32; DEADLINE_EXCEEDED,
   // CANCELLED, UNAVAILABLE (shutting down), or the model's error on this row.
   std::function<void(absl::StatusOr<std::vector<float>>)> done;
@@ -119,7 +122,8 @@ class BatchQueue {
 };
 
 // Runs a model on batches in a thread of its own. Thread-safe. The model must
-// outlive the batcher and is used by it alone, Encode and info apart.
+// outlive the batcher and is used by it alone, Encode and info apart. Counts in
+// the process's metrics.
 class Batcher {
  public:
   using Clock = std::function<absl::Time()>;
@@ -143,12 +147,15 @@ class Batcher {
   Batcher(TeacherModel* model, const BatcherOptions& options, Clock clock);
   void Run();
   void Compute(std::vector<BatchItem> batch);
+  // Ends a row.
+  void Done(const BatchItem& item, absl::StatusOr<std::vector<float>> logits);
   // Of items that are alive. An error that is not of all rows is narrowed down
   // to those that cause it.
   void Infer(absl::Span<BatchItem> items);
 
   TeacherModel* const model_;
   const Clock clock_;
+  TeacherMetrics& metrics_;
   absl::Mutex mutex_;
   absl::CondVar changed_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
+#include "base/metrics_testing.h"
 #include "base/testing.h"
 #include "teacher_service/fake_teacher_model.h"
 
@@ -278,6 +279,42 @@ TEST(BatcherTest, ABadRowFailsAlone) {
               StatusIs(absl::StatusCode::kInternal, HasSubstr("not finite")));
   ASSERT_OK(values[3]);
   EXPECT_THAT(*values[3], ElementsAre(1, 4));
+}
+
+TEST(BatcherTest, RowsBatchesAndTokensAreCounted) {
+  const auto look = [] {
+    const auto parsed = ParseMetrics(MetricRegistry::Process().Text());
+    EXPECT_OK(parsed);
+    return parsed.ok() ? *parsed : ParsedMetrics();
+  };
+  TeacherMetrics::Process();  // shown from now on
+  const ParsedMetrics before = look();
+  FakeTeacherModel model;
+  ASSERT_OK_AND_ASSIGN(auto batcher, Batcher::Create(&model, SmallOptions()));
+  Results results(6);
+  std::vector<BatchItem> items;
+  for (int i = 0; i < 5; ++i) {
+    items.push_back(results.Item(i, absl::StrCat(i), 7));
+  }
+  items.push_back(results.Item(5, "nan", 7));
+  ASSERT_OK(batcher->Submit(std::move(items)));
+  results.Wait();
+  batcher = nullptr;
+  const ParsedMetrics after = look();
+  const auto growth = [&](const std::string& name,
+                          const std::string& label = "") {
+    return after.Sum(name, label) - before.Sum(name, label);
+  };
+  EXPECT_EQ(growth("kodistil_teacher_batch_size_sum"), 6);
+  EXPECT_EQ(growth("kodistil_teacher_batch_size_count"),
+            growth("kodistil_teacher_compute_seconds_count"));
+  EXPECT_EQ(growth("kodistil_teacher_queue_seconds_count"), 6);
+  EXPECT_EQ(growth("kodistil_teacher_tokens_total"), 6 * 7);
+  EXPECT_EQ(growth("kodistil_teacher_failed_rows_total", "reason=\"model\""),
+            1);
+  EXPECT_EQ(growth("kodistil_teacher_failed_rows_total"), 1);
+  EXPECT_EQ(after.Value("kodistil_teacher_pending_requests"), 0);
+  EXPECT_EQ(after.Value("kodistil_teacher_pending_tokens"), 0);
 }
 
 // Holds the model at a gate with one row, so that what is submitted next waits

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/command_line.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -60,7 +61,7 @@ absl::Status Train(const std::atomic<bool>& stop) {
   ReadReport read;
   KODISTIL_ASSIGN_OR_RETURN(const Dataset dataset,
                             ReadDataset(DatasetOptionsFromFlags(), &read));
-  std::cerr << DescribeSkipped(read);
+  SayLine(DescribeSkipped(read));
   ProgressLine progress;
   FinetuneHooks hooks;
   hooks.say = [&](const std::string& line) { progress.Print(line); };
@@ -98,7 +99,7 @@ int main(int argc, char** argv) {
   auto* stop = new std::atomic<bool>(false);
   std::thread([stop] {
     kodistil::WaitForStopSignal();
-    std::cerr << "stopping after this step; again to stop at once\n";
+    kodistil::SayLine("stopping after this step; again to stop at once");
     *stop = true;
   }).detach();
   const absl::Status status = kodistil::Train(*stop);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/files.h"
+#include "base/format_version.h"
 #include "base/safetensors.h"
 #include "base/status_macros.h"
 
@@ -87,11 +88,8 @@ absl::Status CheckKind(const std::map<std::string, std::string>& metadata,
   int64_t version = 0;
   fields.Whole("version", &version);
   KODISTIL_RETURN_IF_ERROR(fields.status());
-  if (version != kVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, ": format version ", version, ", this program reads ", kVersion,
-        "; continue with the program that wrote it"));
-  }
+  KODISTIL_RETURN_IF_ERROR(
+      CheckFormatVersion({"training state", 1, kVersion, ""}, path, version));
   const std::string found = fields.Text("run");
   if (found == run) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/files.h"
 #include "base/testing.h"
@@ -245,6 +246,16 @@ TEST_F(FinetunerTest, ADamagedStateIsNamed) {
   stop_after_ = -1;
   EXPECT_THAT(Run(dataset), StatusIs(absl::StatusCode::kDataLoss,
                                      HasSubstr("training_state")));
+  // One of a newer program is refused and stays.
+  const std::string newer =
+      absl::StrReplaceAll(bytes, {{R"("version":"1")", R"("version":"2")"}});
+  ASSERT_NE(newer, bytes);
+  ASSERT_OK(WriteFileAtomically(path, newer));
+  EXPECT_THAT(Run(dataset),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("found training state format version 2, this "
+                                 "program reads version 1")));
+  EXPECT_TRUE(*ReadFile(path) == newer);
 }
 
 TEST_F(FinetunerTest, FlagsThatContradictEachOtherAreNamed) {

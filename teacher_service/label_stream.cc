@@ -7,6 +7,8 @@
 #include "base/grpc_bridge.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
+#include "corpus/utf8.h"
+#include "teacher_service/teacher_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -15,12 +17,6 @@ constexpr int kMaxMessageRows = 4096;
 // Rows that enter the batcher at a time: early ones are computed while later
 // ones are encoded.
 constexpr int kSubmitRows = 256;
-
-int64_t CountCharacters(absl::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char byte) {
-    return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
-  });
-}
 
 int64_t BytesOf(const v1::DatasetRow& row) {
   return static_cast<int64_t>(row.text().size() + row.second_text().size());
@@ -38,14 +34,8 @@ absl::Status CheckTeacherText(absl::string_view text,
                               int max_characters) {
   if (text.empty()) return absl::InvalidArgumentError("the text is empty");
   for (const absl::string_view part : {text, second_text}) {
-    // Bytes are at least as many as characters.
-    if (part.size() <= static_cast<size_t>(max_characters)) continue;
-    const int64_t characters = CountCharacters(part);
-    if (characters > max_characters) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the text has ", characters, " characters, expected ",
-                       max_characters, " or fewer"));
-    }
+    const std::string problem = TextLengthProblem(part, max_characters);
+    if (!problem.empty()) return absl::InvalidArgumentError(problem);
   }
   return absl::OkStatus();
 }
@@ -275,11 +265,14 @@ absl::Status LabelStream::Submit() {
     shared_->computing += static_cast<int>(items.size());
     shared_->computing_bytes += bytes;
   }
-  return environment_.batcher->Submit(std::move(items));
+  KODISTIL_RETURN_IF_ERROR(environment_.batcher->Submit(std::move(items)));
+  TeacherMetrics::Process().bulk_requests.Increment();
+  return absl::OkStatus();
 }
 
 absl::Status LabelStream::Store(absl::Span<const v1::LogitRow> rows) {
   KODISTIL_RETURN_IF_ERROR(environment_.store->Put(set_, rows));
+  TeacherMetrics::Process().labelled_rows.Increment(rows.size());
   response_.Clear();
   for (const v1::LogitRow& row : rows) response_.add_indices(row.index());
   {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
+#include "base/format_version.h"
 #include "base/hash.h"
 #include "base/safetensors.h"
 #include "base/status_macros.h"
@@ -131,8 +132,10 @@ absl::StatusOr<NgramParameters> ParseConfig(const std::string& text,
   parameters.dataset_fingerprint = reader.String("dataset_fingerprint");
   parameters.train_rows = reader.Int("train_rows", 1, int64_t{1} << 40);
   *features = reader.Int("features", 1, HashIndex::kAbsent - 1);
-  reader.Int("version", kVersion, kVersion);
+  const int64_t version = reader.Int("version", 0, INT32_MAX);
   KODISTIL_RETURN_IF_ERROR(reader.status());
+  KODISTIL_RETURN_IF_ERROR(
+      CheckFormatVersion({"n-gram teacher", 1, kVersion, ""}, path, version));
   if (type != kModelType) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": model_type is \"", type, "\", expected ", kModelType));

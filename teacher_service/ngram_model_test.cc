@@ -136,6 +136,21 @@ TEST_F(NgramModelTest, AFolderOfSomethingElseIsNotReplaced) {
   EXPECT_TRUE(FileExists(precious));
 }
 
+TEST_F(NgramModelTest, NewerVersionIsRefusedByName) {
+  ASSERT_OK(SaveNgramModel(parameters_, options_.model_dir));
+  const std::string config = JoinPath(options_.model_dir, "config.json");
+  ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(config));
+  const std::string version = "\"version\": 1";
+  const size_t at = text.find(version);
+  ASSERT_NE(at, std::string::npos);
+  text[at + version.size() - 1] = '2';
+  ASSERT_OK(WriteFileAtomically(config, text));
+  EXPECT_THAT(LoadNgramModel(options_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("config.json: found n-gram teacher format "
+                                 "version 2, this program reads version 1")));
+}
+
 TEST_F(NgramModelTest, DamagedFoldersAreRefused) {
   EXPECT_THAT(LoadNgramModel(options_),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("config.json")));

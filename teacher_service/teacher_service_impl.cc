@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/grpc_bridge.h"
 #include "base/status_macros.h"
+#include "teacher_service/teacher_metrics.h"
 
 namespace kodistil {
 namespace {
@@ -192,7 +193,12 @@ grpc::ServerUnaryReactor* TeacherServiceImpl::Infer(
     };
   }
   const absl::Status status = batcher_->Submit(*std::move(items));
-  if (!status.ok()) call->Refuse(status);
+  if (status.ok()) {
+    TeacherMetrics::Process().interactive_requests.Increment();
+  } else {
+    TeacherMetrics::Process().rejected.With({"queue_full"}).Increment();
+    call->Refuse(status);
+  }
   return reactor;
 }
 
@@ -202,6 +208,9 @@ TeacherServiceImpl::Label(grpc::CallbackServerContext* context) {
   const bool full =
       streams_.size() >= static_cast<size_t>(options_.max_label_streams);
   if (draining_ || full) {
+    TeacherMetrics::Process()
+        .rejected.With({draining_ ? "draining" : "streams"})
+        .Increment();
     AddPushback(kPushback, context);
     return new RefusedStream(absl::UnavailableError(
         draining_ ? std::string("the server is shutting down")

@@ -196,7 +196,7 @@ TEST_F(TeacherServiceTest, InferOfBadInputIsInvalid) {
                        HasSubstr("input 1: the text is empty")));
   EXPECT_THAT(Infer({"가나다라마바"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("6 characters, expected 5")));
+                       HasSubstr("6 characters, expected at most 5")));
   EXPECT_OK(Infer({"가나다라마"}));
   EXPECT_THAT(Infer({"1", "bad"}), StatusIs(absl::StatusCode::kInternal,
                                             HasSubstr("input 1: bad row")));

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/command_line.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "corpus/dataset.h"
 #include "corpus/dataset_flags.h"
@@ -43,7 +44,7 @@ absl::StatusOr<Dataset> ReadInput() {
     ReadReport report;
     KODISTIL_ASSIGN_OR_RETURN(Dataset dataset,
                               ReadDataset(DatasetOptionsFromFlags(), &report));
-    std::cerr << DescribeSkipped(report);
+    SayLine(DescribeSkipped(report));
     return dataset;
   }
   KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
@@ -64,9 +65,7 @@ absl::Status Main() {
   options.tolerance = absl::GetFlag(FLAGS_tolerance);
   options.folds = absl::GetFlag(FLAGS_folds);
   options.threads = absl::GetFlag(FLAGS_threads);
-  options.progress = [](const std::string& line) {
-    std::cerr << line << std::endl;
-  };
+  options.progress = [](const std::string& line) { SayLine(line); };
   KODISTIL_RETURN_IF_ERROR(options.Validate());
   KODISTIL_RETURN_IF_ERROR(CheckNgramOutput(output));
   KODISTIL_ASSIGN_OR_RETURN(const Dataset dataset, ReadInput());

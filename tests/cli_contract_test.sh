@@ -51,5 +51,17 @@ grep -qF "did you mean --${flags[0]}?" "$err" ||
   fail "--$wrong prints '$(cat "$err")', expected --${flags[0]} to be named"
 [[ -s $out ]] && fail "--$wrong writes to stdout: $(cat "$out")"
 
+run --log_format=xml
+((code == 2)) || fail "--log_format=xml exits $code, expected 2"
+grep -qF "found 'xml', expected text or json" "$err" ||
+  fail "--log_format=xml prints '$(cat "$err")'"
+
+# What is said on stderr is JSON too, line by line.
+run --log_format=json "--$wrong=1"
+((code == 2)) || fail "--log_format=json --$wrong exits $code, expected 2"
+if grep -qvE '^\{"ts":"[^"]+","severity":"ERROR","service":.*\}$' "$err"; then
+  fail "--log_format=json prints '$(cat "$err")'"
+fi
+
 ((failures == 0)) || exit 1
 echo "$label: ${#flags[@]} flags are there"

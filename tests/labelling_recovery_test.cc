@@ -64,8 +64,11 @@ class LabellingRecoveryTest : public ::testing::Test {
   absl::StatusOr<LabelReport> Label(const LabelProgress& progress) {
     LabellerOptions options;
     options.set = id_;
-    options.chunk_rows = 16;
-    options.window = 2;
+    // Some forty rows at a time, so that there is a half way.
+    options.schedule.max_message_rows = 16;
+    options.schedule.first_window = 1500;
+    options.schedule.min_window = 1500;
+    options.schedule.max_window = 1500;
     options.patience = absl::Seconds(20);
     for (const ServerProcess& teacher : teachers_) {
       options.teachers.push_back(teacher.address);
@@ -88,7 +91,7 @@ class LabellingRecoveryTest : public ::testing::Test {
 TEST_F(LabellingRecoveryTest, KilledTeachersRowsAreTakenByTheOther) {
   const int64_t rows = dataset_.rows.size();
   int64_t killed_at = 0;
-  const auto report = Label([&](int64_t done) {
+  const auto report = Label([&](int64_t done, int) {
     if (killed_at == 0 && done > 0) {
       teachers_[0].process->Signal(SIGKILL);
       killed_at = done;
@@ -102,7 +105,7 @@ TEST_F(LabellingRecoveryTest, KilledTeachersRowsAreTakenByTheOther) {
   ASSERT_OK_AND_ASSIGN(const auto missing,
                        StoreAccess(store_.address).Missing(id_));
   EXPECT_EQ(missing.count(), 0u);
-  EXPECT_LT(report->rows_by_teacher.at(teachers_[0].address), rows);
+  EXPECT_LT(report->shares.at(teachers_[0].address).rows, rows);
 }
 
 // The control: what the test above relies on does not happen by itself.
