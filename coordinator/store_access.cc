@@ -197,7 +197,9 @@ absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
                  return ScanTestRows(
                      id, dataset, [&count](const v1::LogitRow& row, int label) {
                        ++count.total;
-                       count.correct += BestOf(row.logits()) == label;
+                       const bool right = BestOf(row.logits()) == label;
+                       count.correct += right;
+                       count.predictions.push_back(right);
                      });
                }),
                absl::StrCat("logit store ", address_)));
