@@ -98,6 +98,11 @@ bool TensorboardWriter::Has(const Run& run, const TensorboardEvent& event) {
   return true;
 }
 
+bool TensorboardWriter::HasEpoch(const Run& run, int64_t epoch) {
+  const auto step = run.values.find(epoch);
+  return step != run.values.end() && step->second.count(kLossTag) > 0;
+}
+
 absl::StatusOr<TensorboardWriter::Run> TensorboardWriter::Load(
     const std::string& folder) const {
   Run run;
@@ -125,7 +130,12 @@ std::string TensorboardWriter::Missing(const Trial& trial, absl::Time now,
   if (!run->started) add(StartEvent(trial, now));
   for (const v1::EpochReport& epoch : history) {
     const TensorboardEvent event = EpochEvent(trial.config(), epoch, now);
-    if (!Has(*run, event)) add(event);
+    if (Has(*run, event)) continue;
+    // Of a worker that was killed before it could report it; the result will
+    // have it. Written late it would drop what follows, which would then have
+    // to be written again.
+    if (epoch.epoch() > 1 && !HasEpoch(*run, epoch.epoch() - 1)) break;
+    add(event);
   }
   if (done) {
     const TensorboardEvent event = TestEvent(trial.result(), now);

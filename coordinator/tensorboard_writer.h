@@ -23,8 +23,10 @@ std::string TrialFolder(const v1::Trial& trial);
 // One for each log directory and process. A trial's folder gets a file of its
 // own from each writer that has something new to say about it: what earlier
 // ones wrote is read first, so that an epoch is written once, whatever was
-// killed. Where a trial contradicts what was written of its end (it had failed
-// and is tried again) the folder's files are replaced. Not thread-safe.
+// killed; one that nobody reported, and what follows it, is written once the
+// trial's result has it. Where a trial contradicts what was written of its end
+// (it had failed and is tried again) the folder's files are replaced. Not
+// thread-safe.
 class TensorboardWriter {
  public:
   explicit TensorboardWriter(std::string log_dir)
@@ -57,6 +59,7 @@ class TensorboardWriter {
   static void Note(const v1::TensorboardEvent& event, Run* run);
   // Whether the run has the event's values already.
   static bool Has(const Run& run, const v1::TensorboardEvent& event);
+  static bool HasEpoch(const Run& run, int64_t epoch);
   // The records that are missing of the trial; noted as the run's.
   static std::string Missing(const v1::Trial& trial, absl::Time now, Run* run);
 

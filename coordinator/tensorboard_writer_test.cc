@@ -161,6 +161,27 @@ TEST_F(TensorboardWriterTest, ADoneTrialIsWrittenOnceByAnyNumberOfRuns) {
   EXPECT_EQ(Count("loss/train@2"), 1);
 }
 
+TEST_F(TensorboardWriterTest, AnEpochThatWasNotReportedIsWaitedFor) {
+  Trial gap = RunningTrial(4);
+  gap.mutable_history()->DeleteSubrange(/*start=*/1, /*num=*/1);  // epoch 2
+  TensorboardWriter writer(dir_);
+  ASSERT_OK(writer.Update({gap}, kNow));
+  EXPECT_EQ(Count("loss/train@1"), 1);
+  EXPECT_EQ(Count("loss/train@3"), 0);
+  ASSERT_OK(writer.Update({DoneTrial(5)}, kNow));
+  for (const int epoch : {1, 2, 3, 4, 5}) {
+    EXPECT_EQ(Count(absl::StrCat("loss/train@", epoch)), 1) << epoch;
+  }
+}
+
+TEST_F(TensorboardWriterTest, EpochsOfEarlierFilesAreNoGap) {
+  ASSERT_OK(TensorboardWriter(dir_).Update({RunningTrial(2)}, kNow));
+  Trial later = RunningTrial(3);
+  later.mutable_history()->DeleteSubrange(/*start=*/0, /*num=*/2);
+  ASSERT_OK(TensorboardWriter(dir_).Update({later}, kNow + absl::Seconds(1)));
+  EXPECT_EQ(Count("loss/train@3"), 1);
+}
+
 TEST_F(TensorboardWriterTest, OtherValuesOfAnEpochReplaceItAndWhatFollows) {
   TensorboardWriter writer(dir_);
   ASSERT_OK(writer.Update({RunningTrial(3)}, kNow));
