@@ -64,13 +64,16 @@ absl::Status CheckpointStore::Put(const std::string& digest,
         absl::StrCat("checkpoint ", digest, " has ", bytes.size(),
                      " bytes, expected at most ", options_.max_bytes));
   }
+  bool added = false;
   {
     // The room is taken before the slow write, so that several at a time do
     // not exceed the limit together.
     absl::MutexLock lock(&mutex_);
     const auto it = kept_.find(digest);
     if (it != kept_.end()) {
+      // Whoever sends it will name it again.
       it->second.since = now;
+      it->second.named = false;
     } else if (total_bytes_ + bytes.size() > options_.max_total_bytes) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "no room for checkpoint ", digest, " of ", bytes.size(), " bytes: ",
@@ -78,6 +81,7 @@ absl::Status CheckpointStore::Put(const std::string& digest,
     } else {
       kept_[digest] = {bytes.size(), now, /*named=*/false};
       total_bytes_ += bytes.size();
+      added = true;
     }
   }
   const absl::Status status = store_.PutAs(digest, bytes);
@@ -86,7 +90,7 @@ absl::Status CheckpointStore::Put(const std::string& digest,
   if (status.ok() && it == kept_.end()) {  // dropped in between
     kept_[digest] = {bytes.size(), now, /*named=*/false};
     total_bytes_ += bytes.size();
-  } else if (!status.ok() && it != kept_.end() && !it->second.named) {
+  } else if (!status.ok() && added && it != kept_.end()) {
     total_bytes_ -= it->second.bytes;
     kept_.erase(it);
   }
@@ -105,24 +109,19 @@ bool CheckpointStore::Has(const std::string& digest) const {
 
 absl::Status CheckpointStore::KeepOnly(const std::set<std::string>& digests,
                                        absl::Time now) {
-  std::set<std::string> dropped;
-  {
-    absl::MutexLock lock(&mutex_);
-    for (auto it = kept_.begin(); it != kept_.end();) {
-      Kept& kept = it->second;
-      const bool wanted = digests.count(it->first) > 0;
-      if (wanted) kept.named = true;
-      if (wanted || (!kept.named && now - kept.since < options_.grace)) {
-        ++it;
-        continue;
-      }
-      total_bytes_ -= kept.bytes;
-      dropped.insert(it->first);
-      it = kept_.erase(it);
+  absl::MutexLock lock(&mutex_);
+  for (auto it = kept_.begin(); it != kept_.end();) {
+    Kept& kept = it->second;
+    const bool wanted = digests.count(it->first) > 0;
+    if (wanted) kept.named = true;
+    if (wanted || (!kept.named && now - kept.since < options_.grace)) {
+      ++it;
+      continue;
     }
-  }
-  for (const std::string& digest : dropped) {
-    KODISTIL_RETURN_IF_ERROR(store_.Remove(digest));
+    // Under the lock, so that no Put of the same content comes in between.
+    KODISTIL_RETURN_IF_ERROR(store_.Remove(it->first));
+    total_bytes_ -= kept.bytes;
+    it = kept_.erase(it);
   }
   return absl::OkStatus();
 }

@@ -27,7 +27,7 @@ struct CheckpointStoreOptions {
   uint64_t max_bytes = uint64_t{256} << 20;
   uint64_t max_total_bytes = uint64_t{8} << 30;
   // How long one is kept that no trial has named yet.
-  absl::Duration grace = absl::Minutes(10);
+  absl::Duration grace = absl::Minutes(2);
 
   absl::Status Validate() const;
 };

@@ -82,6 +82,20 @@ TEST_F(CheckpointStoreTest, WrongDigestIsDataLossAndTakesNoRoom) {
   EXPECT_EQ(store_->total_bytes(), 0u);
 }
 
+TEST_F(CheckpointStoreTest, OneThatIsSentAgainHasItsGraceAgain) {
+  Open();
+  const std::string digest = Put("epoch 1");
+  ASSERT_OK(store_->KeepOnly({digest}, kNow));
+  Put("epoch 1");
+  ASSERT_OK(store_->KeepOnly({}, kNow + options_.grace - absl::Seconds(1)));
+  EXPECT_OK(store_->Get(digest));
+  EXPECT_FALSE(store_->Put(digest, "damaged on its way", kNow).ok());
+  EXPECT_TRUE(store_->Has(digest));
+  ASSERT_OK(store_->KeepOnly({}, absl::InfiniteFuture()));
+  EXPECT_FALSE(store_->Has(digest));
+  EXPECT_EQ(store_->total_bytes(), 0u);
+}
+
 TEST_F(CheckpointStoreTest, AnotherStartFindsWhatIsThereAndCleansUp) {
   Open();
   const std::string digest = Put("epoch 1");

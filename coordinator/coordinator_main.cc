@@ -11,6 +11,7 @@
 #include "coordinator/cluster_flags.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
+#include "coordinator/lease_flags.h"
 #include "coordinator/status_command.h"
 #include "coordinator/sweep.h"
 #include "coordinator/sweep_flags.h"
@@ -35,16 +36,11 @@ ABSL_FLAG(std::string, tokenizer_dir, SweepOptions().tokenizer_dir,
           "Folder with vocab_size_N/vocab.txt; empty trains vocabularies");
 ABSL_FLAG(bool, replace_dataset, SweepOptions().replace_dataset,
           "Label anew when the store holds another dataset of this name");
-ABSL_FLAG(int, max_failed, SweepOptions().max_failed,
-          "End the sweep once more cells have failed; -1 never");
-ABSL_FLAG(absl::Duration, lease, SweepOptions().lease,
-          "A worker that is silent for so long has lost its trial");
-ABSL_FLAG(absl::Duration, heartbeat, SweepOptions().heartbeat,
-          "How often workers report");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_CLUSTER_FLAGS();
 KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_DRAIN_FLAGS();
+KODISTIL_DEFINE_LEASE_FLAGS();
 KODISTIL_DEFINE_METRICS_FLAGS();
 KODISTIL_DEFINE_SWEEP_FLAGS();
 KODISTIL_DEFINE_TEACHER_FLAGS();
@@ -62,9 +58,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);
   options.replace_dataset = absl::GetFlag(FLAGS_replace_dataset);
-  options.max_failed = absl::GetFlag(FLAGS_max_failed);
-  options.lease = absl::GetFlag(FLAGS_lease);
-  options.heartbeat = absl::GetFlag(FLAGS_heartbeat);
+  LeaseFromFlags(&options);
   ApplyClusterFlags(&options);
   TeachersFromFlags(&options);
   DrainFromFlags(&options.drain_grace, &options.drain_limit);

@@ -423,7 +423,8 @@ void Ledger::RenewLeases(absl::Time now) {
   for (Entry* const entry : running_) entry->lease_end = now + options_.lease;
 }
 
-absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
+absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(
+    absl::Time now, const LogTailOf& log_tail) {
   std::vector<std::string> workers;
   {
     absl::MutexLock lock(&mutex_);
@@ -438,6 +439,7 @@ absl::StatusOr<std::vector<std::string>> Ledger::ExpireLeases(absl::Time now) {
       how.end.reason =
           absl::StrCat("worker ", workers.back(), " sent no heartbeat for ",
                        absl::FormatDuration(options_.lease));
+      if (log_tail) how.end.log_tail = log_tail(workers.back());
       KODISTIL_RETURN_IF_ERROR(EndRunning(entry, how, *entry->trial));
     }
   }

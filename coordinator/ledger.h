@@ -4,6 +4,7 @@
 #ifndef KODISTIL_COORDINATOR_LEDGER_H_
 #define KODISTIL_COORDINATOR_LEDGER_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -75,7 +76,10 @@ class Ledger {
             LedgerLog::Done done);
 
   // Attempts whose lease has run out are lost. Returns their workers.
-  absl::StatusOr<std::vector<std::string>> ExpireLeases(absl::Time now);
+  // `log_tail` gives the end of a worker's log, as far as it is known.
+  using LogTailOf = std::function<std::string(const std::string& worker)>;
+  absl::StatusOr<std::vector<std::string>> ExpireLeases(
+      absl::Time now, const LogTailOf& log_tail = nullptr);
   // Every running attempt gets a new lease from `now`: for a coordinator that
   // could not be reached for a while.
   void RenewLeases(absl::Time now);

@@ -18,7 +18,7 @@ namespace kodistil {
 namespace {
 
 constexpr absl::Duration kQuick = absl::Seconds(10);
-constexpr int kLogTailLines = 8;
+constexpr int kLogTailLines = 20;
 
 absl::Status DeathStatus(const std::string& name, const Process& process) {
   return absl::InternalError(
@@ -170,6 +170,8 @@ absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
         absl::StrCat("--threads=", threads),
         absl::StrCat("--pack=", options_.pack),
         absl::StrCat("--device=", options_.device),
+        absl::StrCat("--hang_timeout=",
+                     absl::FormatDuration(options_.hang_timeout)),
         absl::StrCat("--name=", name)};
     member->process_options.environment = {{"OMP_NUM_THREADS", threads},
                                            {"OPENBLAS_NUM_THREADS", threads}};
@@ -208,7 +210,7 @@ absl::Status LocalCluster::Supervise(const Died& died) {
       LOG(WARNING) << reason << "; it is started again";
       const bool blameless =
           died(name, reason,
-               LogTail(member->process->options().log_path, kLogTailLines));
+               LogTail(member->process_options.log_path, kLogTailLines));
       const bool quick =
           !blameless && now - member->process->started() < kQuick;
       member->quick_deaths = quick ? member->quick_deaths + 1 : 0;
@@ -225,6 +227,15 @@ absl::Status LocalCluster::Supervise(const Died& died) {
     }
   }
   return absl::OkStatus();
+}
+
+std::string LocalCluster::LogTailOf(const std::string& name) const {
+  for (const auto& member : members_) {
+    if (member->process_options.name == name) {
+      return LogTail(member->process_options.log_path, kLogTailLines);
+    }
+  }
+  return "";
 }
 
 void LocalCluster::Kill(const std::string& name) {

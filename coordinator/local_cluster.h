@@ -27,6 +27,8 @@ struct LocalClusterOptions {
   int threads = 1;
   // Trials that a worker trains at once; 0 for its own choice.
   int pack = 0;
+  // Of workers: how long a training may make no step.
+  absl::Duration hang_timeout = absl::Minutes(10);
   // "cpu", "auto" or "cuda:N", for teachers and workers.
   std::string device = "cpu";
   // What all processes are given, so that they and the coordinator trust each
@@ -75,6 +77,10 @@ class LocalCluster {
       std::function<bool(const std::string& name, const std::string& reason,
                          const std::string& log_tail)>;
   absl::Status Supervise(const Died& died);
+
+  // The end of the log of the process called `name`; empty when it is none of
+  // ours.
+  std::string LogTailOf(const std::string& name) const;
 
   // Kills the process called `name`; Supervise starts it again.
   void Kill(const std::string& name);

@@ -21,6 +21,8 @@ extern char** environ;
 namespace kodistil {
 namespace {
 
+constexpr size_t kLogTailBytes = 16 << 10;
+
 std::vector<std::string> ChildEnvironment(const ProcessOptions& options) {
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -143,9 +145,14 @@ void Process::Stop(absl::Duration patience) {
 }
 
 std::string LogTail(const std::string& path, int lines) {
-  const absl::StatusOr<std::string> text = ReadFile(path);
-  if (!text.ok()) return "";
-  std::vector<std::string> all = absl::StrSplit(*text, '\n', absl::SkipEmpty());
+  // Mapped: a worker of days has a long log.
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  if (!file.ok()) return "";
+  absl::string_view text = file->bytes();
+  if (text.size() > kLogTailBytes) {
+    text.remove_prefix(text.size() - kLogTailBytes);
+  }
+  std::vector<std::string> all = absl::StrSplit(text, '\n', absl::SkipEmpty());
   if (static_cast<int>(all.size()) > lines) {
     all.erase(all.begin(), all.end() - lines);
   }

@@ -62,8 +62,8 @@ class Process {
   int exit_code_ = -1;
 };
 
-// The last `lines` lines of a log file, for error messages; empty when there is
-// none.
+// The last `lines` lines of a log file, at most 16 KiB of them, for people;
+// empty when there is none.
 std::string LogTail(const std::string& path, int lines);
 
 }  // namespace kodistil

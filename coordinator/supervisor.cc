@@ -30,8 +30,11 @@ bool Supervisor::WorkerDied(const std::string& name, const Ledger::Loss& loss) {
 }
 
 absl::Status Supervisor::ExpireLeases() {
-  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> silent,
-                            ledger_.ExpireLeases(absl::Now()));
+  KODISTIL_ASSIGN_OR_RETURN(
+      const std::vector<std::string> silent,
+      ledger_.ExpireLeases(absl::Now(), [this](const std::string& worker) {
+        return cluster_.LogTailOf(worker);
+      }));
   for (const std::string& worker : silent) {
     LOG(WARNING) << "worker " << worker << " is silent and lost its trial";
     cluster_.Kill(worker);  // when it is one of ours, it starts anew
@@ -41,13 +44,16 @@ absl::Status Supervisor::ExpireLeases() {
 
 absl::Status Supervisor::DropCheckpoints() {
   const absl::Time now = absl::Now();
+  const bool finished = ledger_.Finished();
   if (checkpoints_ == nullptr ||
-      (now - checkpoints_dropped_ < kDropInterval && !ledger_.Finished())) {
+      (now - checkpoints_dropped_ < kDropInterval && !finished)) {
     return absl::OkStatus();
   }
   checkpoints_dropped_ = now;
   KODISTIL_ASSIGN_OR_RETURN(const auto wanted, ledger_.Checkpoints());
-  return checkpoints_->KeepOnly(wanted, now);
+  // Once all have ended nobody will name what is not named yet.
+  return checkpoints_->KeepOnly(wanted,
+                                finished ? absl::InfiniteFuture() : now);
 }
 
 absl::Status Supervisor::CheckFailed() const {

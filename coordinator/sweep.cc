@@ -118,7 +118,7 @@ class Sweep {
   std::unique_ptr<MetricsEndpoint> metrics_;
   FileLock lock_;
   std::unique_ptr<ArtifactStore> artifacts_;
-  // Null when all workers are local: they share a folder.
+  // Null when none are kept.
   std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
@@ -172,9 +172,12 @@ absl::Status Sweep::Open() {
   KODISTIL_ASSIGN_OR_RETURN(ArtifactStore artifacts,
                             ArtifactStore::Open(InWork("artifacts")));
   artifacts_ = std::make_unique<ArtifactStore>(std::move(artifacts));
-  if (!options_.listen.empty()) {
-    KODISTIL_ASSIGN_OR_RETURN(checkpoints_,
-                              CheckpointStore::Open(InWork("checkpoints")));
+  if (!options_.listen.empty() && options_.checkpoint_mb > 0) {
+    CheckpointStoreOptions kept;
+    kept.max_total_bytes = static_cast<uint64_t>(options_.checkpoint_mb) << 20;
+    kept.max_bytes = std::min(kept.max_bytes, kept.max_total_bytes);
+    KODISTIL_ASSIGN_OR_RETURN(
+        checkpoints_, CheckpointStore::Open(InWork("checkpoints"), kept));
   }
   LocalClusterOptions cluster;
   cluster.work_dir = options_.work_dir;
@@ -182,6 +185,7 @@ absl::Status Sweep::Open() {
   cluster.advertised_host = advertised_;
   cluster.threads = options_.threads;
   cluster.pack = options_.pack;
+  cluster.hang_timeout = options_.hang_timeout;
   cluster.device = options_.device;
   cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);

@@ -68,6 +68,11 @@ struct SweepOptions {
   absl::Duration lease = absl::Seconds(30);
   // How often workers report; at most a third of the lease.
   absl::Duration heartbeat = absl::Seconds(1);
+  // A local worker whose training makes no step for so long ends.
+  absl::Duration hang_timeout = absl::Minutes(10);
+  // Disk for checkpoints that workers elsewhere go on from, in MiB; 0 keeps
+  // none, and so does a sweep whose workers are all local: they share a folder.
+  int64_t checkpoint_mb = 8192;
   // As drain_grace and drain of ServerOptions.
   absl::Duration drain_grace = absl::ZeroDuration();
   absl::Duration drain_limit = absl::Seconds(10);

@@ -5,6 +5,32 @@
 
 namespace kodistil {
 
+namespace {
+
+// What happens to trials whose workers fail.
+absl::Status CheckLeases(const SweepOptions& options) {
+  if (options.lease < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError(
+        "--lease: expected at least 100 milliseconds");
+  }
+  if (options.heartbeat < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        "--heartbeat: expected at least 10 milliseconds");
+  }
+  if (options.hang_timeout < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        "--hang_timeout: expected at least 10 milliseconds, or inf");
+  }
+  if (options.checkpoint_mb < 0 || options.checkpoint_mb > int64_t{1} << 30) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--checkpoint_mb: found ", options.checkpoint_mb,
+                     ", expected 0 to ", int64_t{1} << 30));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status SweepOptions::Validate() const {
   KODISTIL_RETURN_IF_ERROR(dataset.Validate());
   KODISTIL_RETURN_IF_ERROR(metrics.Validate());
@@ -31,14 +57,7 @@ absl::Status SweepOptions::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat(
         "--teacher_workers: found ", teacher_workers, ", expected 1 to 64"));
   }
-  if (lease < absl::Milliseconds(100)) {
-    return absl::InvalidArgumentError(
-        "--lease: expected at least 100 milliseconds");
-  }
-  if (heartbeat < absl::Milliseconds(10)) {
-    return absl::InvalidArgumentError(
-        "--heartbeat: expected at least 10 milliseconds");
-  }
+  KODISTIL_RETURN_IF_ERROR(CheckLeases(*this));
   if (teacher_path.empty() && teachers.empty()) {
     return absl::InvalidArgumentError(
         "--teacher_path: is empty, expected ngram or a model's folder");

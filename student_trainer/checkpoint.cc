@@ -57,6 +57,45 @@ bool TakeFloats(absl::string_view* in, std::vector<float>* values) {
   return true;
 }
 
+// Of whatever run.
+absl::StatusOr<Checkpoint> ReadAny(const std::string& folder) {
+  const std::string path = CheckpointPath(folder);
+  KODISTIL_ASSIGN_OR_RETURN(const std::string file, ReadFile(path));
+  absl::string_view in = file;
+  uint32_t crc = 0;
+  if (in.substr(0, kMagic.size()) != kMagic) {
+    return absl::DataLossError(absl::StrCat(path, ": byte 0: expected \"",
+                                            kMagic,
+                                            "\", a checkpoint's first bytes"));
+  }
+  in.remove_prefix(kMagic.size());
+  if (!TakeRaw(&in, &crc) || Crc32c(in) != crc) {
+    return absl::DataLossError(absl::StrCat(path, ": the checksum of its ",
+                                            file.size(), " bytes is wrong"));
+  }
+  uint32_t version = 0;
+  TakeRaw(&in, &version);
+  const absl::Status known = CheckFormatVersion(
+      {"checkpoint", 1, kVersion, "or delete it: training starts anew"}, path,
+      version);
+  if (!known.ok()) return absl::UnimplementedError(known.message());
+  Checkpoint checkpoint;
+  absl::string_view run, result;
+  const bool read = TakeField(&in, &run) && TakeField(&in, &result) &&
+                    TakeRaw(&in, &checkpoint.adam_steps) &&
+                    TakeFloats(&in, &checkpoint.parameters) &&
+                    TakeFloats(&in, &checkpoint.best) &&
+                    TakeFloats(&in, &checkpoint.adam_mean) &&
+                    TakeFloats(&in, &checkpoint.adam_square) && in.empty();
+  if (!read || !checkpoint.result.ParseFromArray(
+                   result.data(), static_cast<int>(result.size()))) {
+    return absl::DataLossError(absl::StrCat(
+        path, ": byte ", file.size() - in.size(), ": a field is malformed"));
+  }
+  checkpoint.run = std::string(run);
+  return checkpoint;
+}
+
 }  // namespace
 
 std::string CheckpointPath(const std::string& folder) {
@@ -82,45 +121,16 @@ absl::Status WriteCheckpoint(const Checkpoint& checkpoint,
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& folder,
                                           const std::string& run) {
-  const std::string path = CheckpointPath(folder);
-  KODISTIL_ASSIGN_OR_RETURN(const std::string file, ReadFile(path));
-  absl::string_view in = file;
-  uint32_t crc = 0;
-  if (in.substr(0, kMagic.size()) != kMagic) {
-    return absl::DataLossError(absl::StrCat(path, ": byte 0: expected \"",
-                                            kMagic,
-                                            "\", a checkpoint's first bytes"));
-  }
-  in.remove_prefix(kMagic.size());
-  if (!TakeRaw(&in, &crc) || Crc32c(in) != crc) {
-    return absl::DataLossError(absl::StrCat(path, ": the checksum of its ",
-                                            file.size(), " bytes is wrong"));
-  }
-  uint32_t version = 0;
-  TakeRaw(&in, &version);
-  const absl::Status known = CheckFormatVersion(
-      {"checkpoint", 1, kVersion, "or delete it: training starts anew"}, path,
-      version);
-  if (!known.ok()) return absl::UnimplementedError(known.message());
-  Checkpoint checkpoint;
-  absl::string_view found, result;
-  const bool read = TakeField(&in, &found) && TakeField(&in, &result) &&
-                    TakeRaw(&in, &checkpoint.adam_steps) &&
-                    TakeFloats(&in, &checkpoint.parameters) &&
-                    TakeFloats(&in, &checkpoint.best) &&
-                    TakeFloats(&in, &checkpoint.adam_mean) &&
-                    TakeFloats(&in, &checkpoint.adam_square) && in.empty();
-  if (!read || !checkpoint.result.ParseFromArray(
-                   result.data(), static_cast<int>(result.size()))) {
-    return absl::DataLossError(absl::StrCat(
-        path, ": byte ", file.size() - in.size(), ": a field is malformed"));
-  }
-  if (found != run) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": of another configuration, dataset or teacher"));
-  }
-  checkpoint.run = run;
-  return checkpoint;
+  KODISTIL_ASSIGN_OR_RETURN(Checkpoint checkpoint, ReadAny(folder));
+  if (checkpoint.run == run) return checkpoint;
+  return absl::FailedPreconditionError(
+      absl::StrCat(CheckpointPath(folder),
+                   ": of another configuration, dataset or teacher"));
+}
+
+absl::StatusOr<uint32_t> CheckpointEpochs(const std::string& folder) {
+  KODISTIL_ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadAny(folder));
+  return checkpoint.result.epochs();
 }
 
 }  // namespace kodistil

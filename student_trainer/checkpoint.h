@@ -37,6 +37,10 @@ absl::Status WriteCheckpoint(const Checkpoint& checkpoint,
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& folder,
                                           const std::string& run);
 
+// Finished epochs of the checkpoint there, of whatever run. Errors as
+// ReadCheckpoint.
+absl::StatusOr<uint32_t> CheckpointEpochs(const std::string& folder);
+
 }  // namespace kodistil
 
 #endif  // KODISTIL_STUDENT_TRAINER_CHECKPOINT_H_

@@ -44,6 +44,15 @@ TEST(CheckpointTest, MissingFileIsNotFound) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("kckpt")));
 }
 
+TEST(CheckpointTest, EpochsAreToldOfAnyRun) {
+  const std::string folder = NewTestDir();
+  EXPECT_THAT(CheckpointEpochs(folder).status(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("kckpt")));
+  ASSERT_OK(WriteCheckpoint(Sample(), folder));
+  ASSERT_OK_AND_ASSIGN(const uint32_t epochs, CheckpointEpochs(folder));
+  EXPECT_EQ(epochs, 2u);
+}
+
 TEST(CheckpointTest, AnotherRunsIsAFailedPrecondition) {
   const std::string folder = NewTestDir();
   ASSERT_OK(WriteCheckpoint(Sample(), folder));

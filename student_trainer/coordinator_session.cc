@@ -34,6 +34,11 @@ absl::Duration CoordinatorSession::heartbeat_interval() const {
   return heartbeat_interval_;
 }
 
+uint64_t CoordinatorSession::max_checkpoint_bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return max_checkpoint_bytes_;
+}
+
 absl::Status CoordinatorSession::Try(const Method& method) {
   std::string worker_id;
   {
@@ -58,6 +63,7 @@ absl::Status CoordinatorSession::TryRegister() {
   worker_id_ = response.worker_id();
   heartbeat_interval_ =
       absl::Milliseconds(std::max<int64_t>(response.heartbeat_ms(), 10));
+  max_checkpoint_bytes_ = response.max_checkpoint_bytes();
   return absl::OkStatus();
 }
 

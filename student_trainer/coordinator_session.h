@@ -4,6 +4,7 @@
 #ifndef KODISTIL_STUDENT_TRAINER_COORDINATOR_SESSION_H_
 #define KODISTIL_STUDENT_TRAINER_COORDINATOR_SESSION_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -50,6 +51,8 @@ class CoordinatorSession {
 
   // What the coordinator asked for when it registered the worker.
   absl::Duration heartbeat_interval() const;
+  // The largest checkpoint that the coordinator keeps; 0 when it keeps none.
+  uint64_t max_checkpoint_bytes() const;
 
  private:
   using Method = std::function<grpc::Status(grpc::ClientContext*,
@@ -67,6 +70,7 @@ class CoordinatorSession {
   std::string worker_id_ ABSL_GUARDED_BY(mutex_);  // empty before Register
   absl::Duration heartbeat_interval_ ABSL_GUARDED_BY(mutex_) =
       absl::Seconds(10);
+  uint64_t max_checkpoint_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace kodistil

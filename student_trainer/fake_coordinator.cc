@@ -50,6 +50,7 @@ grpc::Status FakeCoordinator::Register(grpc::ServerContext* context,
   response->set_worker_id(worker_id_);
   response->set_lease_ms(30000);
   response->set_heartbeat_ms(heartbeat_ms);
+  response->set_max_checkpoint_bytes(max_checkpoint_bytes);
   return grpc::Status::OK;
 }
 

@@ -29,6 +29,7 @@ class FakeCoordinator final : public v1::CoordinatorService::Service {
 
   bool wait_when_empty = false;
   int64_t heartbeat_ms = 20;
+  uint64_t max_checkpoint_bytes = 0;
   std::function<absl::Status(const v1::LeaseTrialRequest&)> on_lease;
   std::function<absl::Status(const v1::HeartbeatRequest&)> on_heartbeat;
   std::function<absl::Status(const v1::CompleteRequest&)> on_complete;

@@ -16,10 +16,11 @@ constexpr absl::Duration kShortestInterval = absl::Seconds(1);
 }  // namespace
 
 Heartbeater::Heartbeater(CoordinatorSession* session,
-                         const std::string& trial_id, uint32_t attempt)
-    : session_(*session) {
-  latest_.set_trial_id(trial_id);
-  latest_.set_attempt(attempt);
+                         const CheckpointKeeper* keeper,
+                         const v1::LeasedTrial& trial)
+    : session_(*session), keeper_(*keeper) {
+  latest_.set_trial_id(trial.trial_id());
+  latest_.set_attempt(trial.attempt());
   latest_.set_epoch(1);
   thread_ = std::thread([this] { Loop(); });
 }
@@ -68,6 +69,9 @@ bool Heartbeater::Send() {
   }
   const size_t sent = request.finished_size();
   const std::string trial_id = request.trial_id();
+  if (const auto kept = keeper_.Newest(trial_id); kept.has_value()) {
+    *request.mutable_checkpoint() = *kept;
+  }
   const ScopedLogContext log({trial_id, request.attempt(), ""});
   const absl::StatusOr<bool> go_on = session_.Heartbeat(std::move(request));
   absl::MutexLock lock(&mutex_);

@@ -11,18 +11,20 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "kodistil/v1/coordinator.pb.h"
+#include "student_trainer/checkpoint_keeper.h"
 #include "student_trainer/coordinator_session.h"
 #include "student_trainer/training_loop.h"
 
 namespace kodistil {
 
 // A thread that sends a heartbeat every interval that the coordinator asked
-// for, and soon after an epoch, until this object dies. Thread-safe. Borrows
-// the session.
+// for, and soon after an epoch, until this object dies. It names the newest
+// checkpoint that the keeper has uploaded. Thread-safe. Borrows the session and
+// the keeper.
 class Heartbeater {
  public:
-  Heartbeater(CoordinatorSession* session, const std::string& trial_id,
-              uint32_t attempt);
+  Heartbeater(CoordinatorSession* session, const CheckpointKeeper* keeper,
+              const v1::LeasedTrial& trial);
   // Waits for a heartbeat in flight.
   ~Heartbeater();
 
@@ -43,6 +45,7 @@ class Heartbeater {
   bool Send();
 
   CoordinatorSession& session_;
+  const CheckpointKeeper& keeper_;
   mutable absl::Mutex mutex_;
   v1::HeartbeatRequest latest_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::EpochReport> finished_ ABSL_GUARDED_BY(mutex_);

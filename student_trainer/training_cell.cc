@@ -247,6 +247,7 @@ void TrainingCell::Step(const LabelledBatch& batch) {
   metrics.steps.Increment();
   metrics.rows.Increment(sums->rows);
   metrics.step_seconds.Observe(seconds);
+  Stepped();
   if (step_ % kStepsPerProgress != 0) return;
   TrainProgress progress;
   progress.epoch = epochs() + 1;
@@ -314,6 +315,7 @@ void TrainingCell::EndEpoch(double shared_seconds) {
 void TrainingCell::Evaluate(const LabelledBatch& batch) {
   if (!status_.ok()) return;
   status_ = AddToEvaluation(*engine_, batch, &evaluation_);
+  Stepped();
 }
 
 void TrainingCell::SelectEpoch() {

@@ -35,6 +35,9 @@ struct TrainOptions {
   // "cpu" or "cuda:N".
   std::string device = "cpu";
   int threads = 1;
+  // Called after every step, and every batch of an evaluation, from a training
+  // thread; may be empty.
+  std::function<void()> stepped;
 
   absl::Status Validate() const;
 };
@@ -119,6 +122,9 @@ class TrainingCell {
   absl::StatusOr<LossSums> TryStep(const LabelledBatch& batch);
   absl::Status KeepEpoch(const v1::EpochReport& report);
   void Tell(const TrainProgress& progress, const std::string& where);
+  void Stepped() const {
+    if (options_.stepped) options_.stepped();
+  }
 
   const TrainOptions options_;
   const TrainingRows& rows_;

@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "corpus/predictions.h"
 #include "logit_store/snapshot.h"
+#include "student_trainer/checkpoint.h"
 #include "student_trainer/engine_factory.h"
 #include "student_trainer/latency.h"
 #include "student_trainer/student.h"
@@ -131,6 +132,36 @@ absl::Status TrialRunner::DropCheckpoint(const std::string& trial_id) const {
   return RemoveAll(CheckpointDir(trial_id));
 }
 
+absl::StatusOr<MappedFile> TrialRunner::OpenCheckpoint(
+    const std::string& trial_id) const {
+  return MappedFile::Open(CheckpointPath(CheckpointDir(trial_id)));
+}
+
+void TrialRunner::BringCheckpoint(const v1::LeasedTrial& trial) const {
+  if (!trial.has_checkpoint()) return;
+  const v1::TrialCheckpoint& kept = trial.checkpoint();
+  const std::string folder = CheckpointDir(trial.trial_id());
+  const absl::StatusOr<uint32_t> here = CheckpointEpochs(folder);
+  if (here.ok() && *here >= kept.epoch()) return;
+  // A newer program's stays as it is; the training says so.
+  if (absl::IsUnimplemented(here.status())) return;
+  const absl::StatusOr<std::string> content =
+      artifacts_.Download(kept.digest());
+  absl::Status status = content.status();
+  if (status.ok()) {
+    status = WriteFileAtomically(CheckpointPath(folder), *content);
+  }
+  if (status.ok()) {
+    LOG(INFO) << "trial " << trial.trial_id()
+              << ": fetched its checkpoint of epoch " << kept.epoch() << ", "
+              << kept.bytes() << " bytes";
+    return;
+  }
+  LOG(WARNING) << "trial " << trial.trial_id() << ": no checkpoint of epoch "
+               << kept.epoch() << ", training goes on after epoch "
+               << (here.ok() ? *here : 0) << ": " << status;
+}
+
 void TrialRunner::Run(const std::vector<TrialTask>& tasks,
                       const TaskDone& done) {
   std::vector<bool> taken(tasks.size());
@@ -224,19 +255,24 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
       done(task, logits.status());
       continue;
     }
+    BringCheckpoint(trial);
     StudentCell cell;
     cell.options.config = trial.config();
     cell.options.num_classes = dataset_.num_classes;
     cell.options.checkpoint_dir = CheckpointDir(trial.trial_id());
     cell.options.engine = EngineOf(trial.config());
     cell.options.device = options_.device;
+    cell.options.stepped = [this] { options_.watchdog->Step(); };
     cell.logits = *logits;
     cell.progress = tasks[task].progress;
     cells.push_back(std::move(cell));
     trained.push_back(task);
   }
   const auto latency_rows = LatencyRows(data);
+  const Watchdog::Training training(options_.watchdog);
   const auto ended = [&](size_t cell, absl::StatusOr<TrainOutcome> outcome) {
+    // The calls to the coordinator may last as long as it is away.
+    const Watchdog::Pause pause(options_.watchdog);
     absl::Status status = outcome.status();
     if (status.ok()) {
       status = MeasureStudent(tasks[trained[cell]].trial, latency_rows,  //

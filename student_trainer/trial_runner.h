@@ -12,10 +12,12 @@
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_client.h"
 #include "base/access.h"
+#include "base/files.h"
 #include "corpus/dataset.h"
 #include "corpus/token_cache.h"
 #include "kodistil/v1/coordinator.pb.h"
 #include "student_trainer/training_loop.h"
+#include "student_trainer/watchdog.h"
 
 namespace kodistil {
 
@@ -29,6 +31,8 @@ struct TrialRunnerOptions {
   std::string build;
   // Of the connections to the logit store.
   AccessOptions access;
+  // Looks after the trainings; borrowed.
+  Watchdog* watchdog = nullptr;
 };
 
 // A trial to run, and whom to tell about it.
@@ -47,13 +51,18 @@ class TrialRunner {
   TrialRunner(const TrialRunnerOptions& options,
               const ArtifactClient* artifacts);
 
-  // Fetches what the trials need, trains, sends the students' files. Trials
-  // whose batches are the same are trained together, others after one another.
-  // Calls `done` once for each, with a complete result, as soon as it has
-  // ended: with CANCELLED when its progress returned false; FAILED_PRECONDITION
-  // when dataset or logits are not those that it names; else as ArtifactClient,
-  // TokenizedDataset, LogitSnapshot and TrainStudent.
+  // Fetches what the trials need, the checkpoints that the coordinator has kept
+  // of them included where there is none of as many epochs here; trains, sends
+  // the students' files. Trials whose batches are the same are trained
+  // together, others after one another. Calls `done` once for each, with a
+  // complete result, as soon as it has ended: with CANCELLED when its progress
+  // returned false; FAILED_PRECONDITION when dataset or logits are not those
+  // that it names; else as ArtifactClient, TokenizedDataset, LogitSnapshot and
+  // TrainStudent.
   void Run(const std::vector<TrialTask>& tasks, const TaskDone& done);
+
+  // What the trial's last epoch left here. NOT_FOUND when there is none.
+  absl::StatusOr<MappedFile> OpenCheckpoint(const std::string& trial_id) const;
 
   // Removes the checkpoint of a trial that is over.
   absl::Status DropCheckpoint(const std::string& trial_id) const;
@@ -75,6 +84,9 @@ class TrialRunner {
   absl::Status Export(const v1::LeasedTrial& trial, absl::string_view vocab,
                       TrainOutcome* outcome) const;
   std::string CheckpointDir(const std::string& trial_id) const;
+  // Brings the checkpoint that the coordinator has kept, if there is one with
+  // more epochs than the one here. Without it training begins earlier.
+  void BringCheckpoint(const v1::LeasedTrial& trial) const;
 
   const TrialRunnerOptions options_;
   const ArtifactClient& artifacts_;

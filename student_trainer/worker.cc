@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -18,20 +19,30 @@
 #include "absl/time/clock.h"
 #include "artifacts/artifact_client.h"
 #include "artifacts/artifact_store.h"
+#include "base/command_line.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/server.h"
 #include "base/status_macros.h"
+#include "corpus/utf8.h"
+#include "student_trainer/checkpoint_keeper.h"
 #include "student_trainer/coordinator_session.h"
 #include "student_trainer/device.h"
 #include "student_trainer/heartbeater.h"
+#include "student_trainer/recent_log.h"
 #include "student_trainer/trainer_metrics.h"
 #include "student_trainer/trial_runner.h"
+#include "student_trainer/watchdog.h"
 
 namespace kodistil {
 namespace {
 
+constexpr size_t kReasonBytes = 4000;
 constexpr absl::Duration kLongestWait = absl::Minutes(1);
+// Between two uploads of a trial's checkpoint, at most.
+constexpr absl::Duration kUploadInterval = absl::Seconds(1);
+// How long a trial that is given back waits for its last checkpoint.
+constexpr absl::Duration kFlushLimit = absl::Seconds(5);
 
 std::string HostAndPid() {
   char host[256] = "unknown";
@@ -85,21 +96,54 @@ std::vector<v1::LeasedTrial> TrialsOf(const v1::LeaseTrialResponse& lease) {
   trials[0].set_attempt(lease.attempt());
   *trials[0].mutable_config() = lease.config();
   *trials[0].mutable_inputs() = lease.inputs();
+  if (lease.has_checkpoint()) {
+    *trials[0].mutable_checkpoint() = lease.checkpoint();
+  }
   trials.insert(trials.end(), lease.further().begin(), lease.further().end());
   return trials;
+}
+
+// The thread that hangs cannot be ended, and its heartbeats would go on.
+void EndOfHungWorker(absl::Duration silent) {
+  LOG(ERROR) << "no step of the training for " << silent
+             << ": the worker ends, so that another takes its trials over";
+  google::FlushLogFiles(google::GLOG_INFO);
+  std::_Exit(kExitRetry);
+}
+
+CheckpointKeeperOptions KeeperOptions(const ArtifactClient* artifacts,
+                                      const CoordinatorSession* session) {
+  CheckpointKeeperOptions options;
+  options.upload = [artifacts](absl::string_view content) {
+    return artifacts->PutCheckpoint(content);
+  };
+  options.max_bytes = [session] { return session->max_checkpoint_bytes(); };
+  options.interval = [session] {
+    return std::min(kUploadInterval, session->heartbeat_interval());
+  };
+  return options;
 }
 
 // Leases and runs trials.
 class Worker {
  public:
+  struct Parts {
+    CoordinatorSession& session;
+    TrialRunner& runner;
+    CheckpointKeeper& keeper;
+    const RecentLog& log;
+  };
+
   // `most`: trials of one lease.
   Worker(const WorkerOptions& options, int most, const absl::Notification& stop,
-         CoordinatorSession* session, TrialRunner* runner)
+         const Parts& parts)
       : options_(options),
         most_(most),
         stop_(stop),
-        session_(*session),
-        runner_(*runner) {}
+        session_(parts.session),
+        runner_(parts.runner),
+        keeper_(parts.keeper),
+        log_(parts.log) {}
 
   absl::StatusOr<WorkerEnd> Run();
 
@@ -111,12 +155,17 @@ class Worker {
   absl::Status Complete(const v1::LeasedTrial& trial, v1::TrialResult result);
   absl::Status Fail(const v1::LeasedTrial& trial, const absl::Status& why);
   void DropCheckpoint(const v1::LeasedTrial& trial);
+  // What the trial's progress does besides telling whether to go on.
+  void Note(const v1::LeasedTrial& trial, const TrainProgress& progress,
+            Heartbeater* heartbeater);
 
   const WorkerOptions& options_;
   const int most_;
   const absl::Notification& stop_;
   CoordinatorSession& session_;
   TrialRunner& runner_;
+  CheckpointKeeper& keeper_;
+  const RecentLog& log_;
 };
 
 absl::StatusOr<WorkerEnd> Worker::Run() {
@@ -152,15 +201,15 @@ absl::Status Worker::RunTrials(const v1::LeaseTrialResponse& lease) {
   std::vector<TrialTask> tasks;
   std::vector<std::unique_ptr<Heartbeater>> heartbeaters;
   std::atomic<bool> cut_off{false};
-  for (v1::LeasedTrial& trial : TrialsOf(lease)) {
+  for (const v1::LeasedTrial& trial : TrialsOf(lease)) {
     const ScopedLogContext context(ContextOf(trial));
     LOG(INFO) << NameOf(trial) << " begins";
     TrainerMetrics::Process().running.Add(1);
-    heartbeaters.push_back(std::make_unique<Heartbeater>(
-        &session_, trial.trial_id(), trial.attempt()));
+    heartbeaters.push_back(
+        std::make_unique<Heartbeater>(&session_, &keeper_, trial));
     Heartbeater* heartbeater = heartbeaters.back().get();
-    tasks.push_back({std::move(trial), [&, heartbeater](const auto& progress) {
-                       heartbeater->Report(progress);
+    tasks.push_back({trial, [&, heartbeater, trial](const auto& progress) {
+                       Note(trial, progress, heartbeater);
                        return !stop_.HasBeenNotified() && !cut_off &&
                               heartbeater->status().ok();
                      }});
@@ -173,8 +222,25 @@ absl::Status Worker::RunTrials(const v1::LeaseTrialResponse& lease) {
     if (!cut_off) status = End(tasks[i].trial, *heartbeaters[i], result);
     if (!status.ok()) cut_off = true;
     heartbeaters[i] = nullptr;
+    keeper_.Forget(tasks[i].trial.trial_id());
   });
   return status;
+}
+
+void Worker::Note(const v1::LeasedTrial& trial, const TrainProgress& progress,
+                  Heartbeater* heartbeater) {
+  heartbeater->Report(progress);
+  if (options_.on_progress) options_.on_progress(trial, progress);
+  if (progress.finished == nullptr) return;
+  const uint32_t epoch = progress.finished->epoch();
+  // After the last epoch it is over before anybody could go on.
+  if (epoch >= trial.config().train_epoch()) return;
+  absl::StatusOr<MappedFile> file = runner_.OpenCheckpoint(trial.trial_id());
+  if (file.ok()) {
+    keeper_.Offer(trial.trial_id(), epoch, *std::move(file));
+  } else {
+    LOG(WARNING) << NameOf(trial) << ": " << file.status();
+  }
 }
 
 absl::Status Worker::End(const v1::LeasedTrial& trial,
@@ -231,9 +297,17 @@ absl::Status Worker::Fail(const v1::LeasedTrial& trial,
   v1::FailRequest request;
   request.set_trial_id(trial.trial_id());
   request.set_attempt(trial.attempt());
-  request.set_reason(std::string(why.message()));
+  request.set_reason(Utf8Tail(why.message(), kReasonBytes));
+  request.set_log_tail(log_.Text());
   request.set_retryable(IsRetryable(why));
   request.set_stopped(stopped);
+  if (request.retryable() && !keeper_.Flush(trial.trial_id(), kFlushLimit)) {
+    LOG(WARNING) << NameOf(trial)
+                 << ": its last checkpoint is still on its way";
+  }
+  if (const auto kept = keeper_.Newest(trial.trial_id()); kept.has_value()) {
+    *request.mutable_checkpoint() = *kept;
+  }
   if (!request.retryable()) {
     DropCheckpoint(trial);
   }
@@ -268,6 +342,11 @@ absl::Status WorkerOptions::Validate() const {
         "--coordinator_timeout is ", absl::FormatDuration(coordinator_timeout),
         ", expected more than 0"));
   }
+  if (hang_timeout < absl::Milliseconds(10)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--hang_timeout is ", absl::FormatDuration(hang_timeout),
+                     ", expected at least 10ms, or inf"));
+  }
   return absl::OkStatus();
 }
 
@@ -275,6 +354,7 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                                     const absl::Notification& stop) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
   KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options.access));
+  const RecentLog log;
   KeepLargeBlocksApart();
   TrialRunnerOptions runner_options;
   runner_options.cache_dir = options.cache_dir;
@@ -294,16 +374,23 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   CoordinatorSession session(NewChannel(options.coordinator, options.access),
                              session_options, &stop);
   // Uploads have a connection of their own, so that heartbeats never wait.
-  const ArtifactClient artifacts(
-      NewChannel(options.coordinator, options.access), cache);
+  const auto uploads = NewChannel(options.coordinator, options.access);
+  const ArtifactClient artifacts(uploads, cache);
+  Watchdog watchdog(options.hang_timeout, EndOfHungWorker);
+  runner_options.watchdog = &watchdog;
   TrialRunner runner(runner_options, &artifacts);
+  ArtifactClientOptions patience;
+  patience.call_timeout = absl::Minutes(1);
+  patience.retry_limit = absl::Seconds(5);
+  const ArtifactClient checkpoints(uploads, cache, patience);
+  CheckpointKeeper keeper(KeeperOptions(&checkpoints, &session));
   const int chosen = runner_options.device == "cpu" ? options.threads : 1;
   const int most = options.pack > 0 ? options.pack : chosen;
   LOG(INFO) << "worker " << session_options.worker << " on "
             << runner_options.device << ", " << options.threads
             << " threads, up to " << most << " trials at once, cache "
             << options.cache_dir;
-  return Worker(options, most, stop, &session, &runner).Run();
+  return Worker(options, most, stop, {session, runner, keeper, log}).Run();
 }
 
 std::string DefaultCacheDir() {

@@ -4,6 +4,7 @@
 #ifndef KODISTIL_STUDENT_TRAINER_WORKER_H_
 #define KODISTIL_STUDENT_TRAINER_WORKER_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,6 +12,8 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/access.h"
+#include "kodistil/v1/coordinator.pb.h"
+#include "student_trainer/training_loop.h"
 
 namespace kodistil {
 
@@ -33,10 +36,17 @@ struct WorkerOptions {
   absl::Duration coordinator_timeout = absl::Minutes(5);
   // Ends the worker when there was nothing to do for so long.
   absl::Duration idle_exit = absl::InfiniteDuration();
+  // A training that makes no step for so long, and for five times as long as
+  // its longest step, hangs: the process ends with kExitRetry, so that its
+  // leases run out. Infinite for never.
+  absl::Duration hang_timeout = absl::Minutes(10);
   // Version of the program, for the students' provenance.
   std::string build = "unknown";
   // Of the connections to the coordinator and to the logit store.
   AccessOptions access;
+  // Told of every progress, from the training thread; for tests, which let it
+  // hang or die there.
+  std::function<void(const v1::LeasedTrial&, const TrainProgress&)> on_progress;
 
   absl::Status Validate() const;
 };

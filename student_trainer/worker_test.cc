@@ -4,12 +4,14 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "artifacts/artifact_service.h"
 #include "artifacts/artifact_store.h"
+#include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/server.h"
 #include "base/testing.h"
@@ -92,12 +94,55 @@ class WorkerTest : public ::testing::Test {
     config->set_select("last");
   }
 
-  absl::StatusOr<WorkerEnd> Run() {
+  absl::StatusOr<WorkerEnd> Run() { return Run(stop_); }
+
+  absl::StatusOr<WorkerEnd> Run(const absl::Notification& stop) {
     absl::StatusOr<std::unique_ptr<Server>> server =
         Server::Start(ServerOptions(), {&fake_, artifacts_.get()});
     if (!server.ok()) return server.status();
     options_.coordinator = (*server)->address();
-    return RunWorker(options_, stop_);
+    return RunWorker(options_, stop);
+  }
+
+  // From now on the coordinator keeps checkpoints.
+  void KeepCheckpoints() {
+    ASSERT_OK_AND_ASSIGN(checkpoints_, CheckpointStore::Open(NewTestDir()));
+    artifacts_ = std::make_unique<ArtifactServiceImpl>(
+        store_.get(), ArtifactServiceOptions(), checkpoints_.get());
+    fake_.max_checkpoint_bytes = checkpoints_->max_bytes();
+  }
+
+  // Runs a worker that is told to stop once it has named a checkpoint of each
+  // of `trials`; how it gives them back, by trial.
+  std::map<std::string, v1::FailRequest> RunUntilKept(size_t trials) {
+    absl::Notification stop;
+    std::set<std::string> kept;
+    absl::Mutex mutex;
+    fake_.on_heartbeat = [&](const v1::HeartbeatRequest& request) {
+      absl::MutexLock lock(&mutex);
+      if (request.has_checkpoint()) kept.insert(request.trial_id());
+      if (kept.size() == trials && !stop.HasBeenNotified()) stop.Notify();
+      return absl::OkStatus();
+    };
+    EXPECT_OK(Run(stop));
+    fake_.on_heartbeat = nullptr;
+    std::map<std::string, v1::FailRequest> given_back;
+    for (const v1::FailRequest& fail : fake_.failed()) {
+      given_back[fail.trial_id()] = fail;
+    }
+    return given_back;
+  }
+
+  // The epochs that heartbeats from the n-th on told of.
+  std::vector<uint32_t> EpochsSince(size_t n) const {
+    std::vector<uint32_t> epochs;
+    const auto beats = fake_.heartbeats();
+    for (size_t i = n; i < beats.size(); ++i) {
+      for (const auto& report : beats[i].finished()) {
+        epochs.push_back(report.epoch());
+      }
+    }
+    return epochs;
   }
 
   std::string CheckpointDir() const {
@@ -106,6 +151,7 @@ class WorkerTest : public ::testing::Test {
 
   FakeCoordinator fake_;
   std::unique_ptr<ArtifactStore> store_;
+  std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<ArtifactServiceImpl> artifacts_;
   v1::LeaseTrialResponse trial_;
   WorkerOptions options_;
@@ -382,6 +428,8 @@ TEST_F(WorkerTest, WhatMayWorkLaterIsRetryable) {
   ASSERT_EQ(fake_.failed().size(), 1);
   EXPECT_TRUE(fake_.failed()[0].retryable());
   EXPECT_THAT(fake_.failed()[0].reason(), HasSubstr("no artifact 1111"));
+  EXPECT_THAT(fake_.failed()[0].log_tail(),
+              ::testing::ContainsRegex("trial trial1 attempt 1 begins\n"));
 }
 
 TEST_F(WorkerTest, StoppedWorkerGivesItsTrialBackWithACheckpoint) {
@@ -401,6 +449,104 @@ TEST_F(WorkerTest, StoppedWorkerGivesItsTrialBackWithACheckpoint) {
   EXPECT_TRUE(fake_.failed()[0].stopped());
   EXPECT_EQ(fake_.failed()[0].reason(), "worker stopped");
   EXPECT_TRUE(IsDirectory(CheckpointDir()));
+}
+
+TEST_F(WorkerTest, TrialGoesOnElsewhereFromTheKeptCheckpoint) {
+  KeepCheckpoints();
+  trial_.mutable_config()->set_train_epoch(200);
+  fake_.AddTrial(trial_);
+  const auto given_back = RunUntilKept(1);
+  ASSERT_EQ(given_back.count("trial1"), 1u) << "it was done too soon";
+  const v1::TrialCheckpoint kept = given_back.at("trial1").checkpoint();
+  ASSERT_GE(kept.epoch(), 1u);
+  ASSERT_LT(kept.epoch(), 200u);
+  EXPECT_TRUE(checkpoints_->Has(kept.digest()));
+  // Another machine.
+  options_.cache_dir = NewTestDir();
+  const size_t beats = fake_.heartbeats().size();
+  *trial_.mutable_checkpoint() = kept;
+  fake_.AddTrial(trial_);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.completed().size(), 1);
+  const std::vector<uint32_t> epochs = EpochsSince(beats);
+  ASSERT_FALSE(epochs.empty());
+  EXPECT_EQ(epochs.front(), kept.epoch() + 1);
+  // The control: a third machine, on which it begins anew.
+  options_.cache_dir = NewTestDir();
+  const size_t before = fake_.heartbeats().size();
+  trial_.clear_checkpoint();
+  fake_.AddTrial(trial_);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.completed().size(), 2);
+  EXPECT_EQ(EpochsSince(before).front(), 1u);
+  const auto completed = fake_.completed();
+  for (const auto& [name, digest] : completed[1].result().files()) {
+    EXPECT_EQ(completed[0].result().files().at(name), digest) << name;
+  }
+}
+
+TEST_F(WorkerTest, PackGoesOnElsewhereFromItsKeptCheckpoints) {
+  KeepCheckpoints();
+  trial_.mutable_config()->set_train_epoch(200);
+  v1::LeaseTrialResponse pack = PackOf(trial_);
+  options_.pack = 3;
+  fake_.AddTrial(pack);
+  const auto given_back = RunUntilKept(3);
+  ASSERT_EQ(given_back.size(), 3u) << "it was done too soon";
+  options_.cache_dir = NewTestDir();
+  *pack.mutable_checkpoint() = given_back.at("trial1").checkpoint();
+  for (v1::LeasedTrial& further : *pack.mutable_further()) {
+    *further.mutable_checkpoint() =
+        given_back.at(further.trial_id()).checkpoint();
+  }
+  const size_t beats = fake_.heartbeats().size();
+  fake_.AddTrial(pack);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.completed().size(), 3);
+  std::map<std::string, uint32_t> first;
+  const auto heartbeats = fake_.heartbeats();
+  for (size_t i = beats; i < heartbeats.size(); ++i) {
+    if (heartbeats[i].finished_size() == 0) continue;
+    first.emplace(heartbeats[i].trial_id(), heartbeats[i].finished(0).epoch());
+  }
+  for (const auto& [trial, fail] : given_back) {
+    EXPECT_EQ(first[trial], fail.checkpoint().epoch() + 1) << trial;
+  }
+}
+
+TEST_F(WorkerTest, KeptCheckpointThatIsGoneMeansTheStart) {
+  trial_.mutable_checkpoint()->set_epoch(3);
+  trial_.mutable_checkpoint()->set_digest(std::string(64, '1'));
+  fake_.AddTrial(trial_);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.completed().size(), 1);
+  EXPECT_EQ(fake_.completed()[0].result().epochs(), 4);
+}
+
+TEST_F(WorkerTest, CheckpointHereIsTakenUnlessTheKeptOneIsFurther) {
+  KeepCheckpoints();
+  trial_.mutable_config()->set_train_epoch(200);
+  fake_.AddTrial(trial_);
+  const auto given_back = RunUntilKept(1);
+  ASSERT_EQ(given_back.count("trial1"), 1u) << "it was done too soon";
+  const uint32_t here = given_back.at("trial1").checkpoint().epoch();
+  trial_.mutable_checkpoint()->set_epoch(here);
+  trial_.mutable_checkpoint()->set_digest(std::string(64, '1'));
+  const size_t beats = fake_.heartbeats().size();
+  fake_.AddTrial(trial_);
+  ASSERT_OK(Run());
+  EXPECT_GT(EpochsSince(beats).front(), here);
+}
+
+TEST_F(WorkerTest, FailedUploadsOfCheckpointsHarmNothing) {
+  fake_.max_checkpoint_bytes = 1 << 20;  // and yet takes none
+  trial_.mutable_config()->set_train_epoch(30);
+  fake_.AddTrial(trial_);
+  ASSERT_OK(Run());
+  ASSERT_EQ(fake_.completed().size(), 1);
+  for (const v1::HeartbeatRequest& beat : fake_.heartbeats()) {
+    EXPECT_FALSE(beat.has_checkpoint());
+  }
 }
 
 TEST_F(WorkerTest, CoordinatorThatForgetsGetsTheSameTrialOn) {
@@ -450,6 +596,10 @@ TEST_F(WorkerTest, BadOptionsAreInvalid) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("'gpu': expected cpu, cuda:N or auto")));
+  options_.hang_timeout = absl::ZeroDuration();
+  EXPECT_THAT(RunWorker(options_, stop_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("--hang_timeout is 0")));
   options_.pack = -1;
   EXPECT_THAT(
       RunWorker(options_, stop_),

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -64,7 +65,25 @@ std::vector<int> ChildrenOf(int parent, const std::string& text) {
 }
 
 SweepHarness::SweepHarness(std::vector<std::string> flags)
-    : flags_(std::move(flags)), work_dir_(JoinPath(NewTestDir(), "work")) {}
+    : flags_(std::move(flags)), work_dir_(JoinPath(NewTestDir(), "work")) {
+  UseWorker("", {});
+}
+
+void SweepHarness::UseWorker(
+    const std::string& binary,
+    const std::map<std::string, std::string>& environment) {
+  coordinator_ = TestBinary("coordinator/coordinator");
+  environment_ = environment;
+  if (binary.empty()) return;
+  // A coordinator looks for its programs beside itself first.
+  const std::filesystem::path tree = JoinPath(NewTestDir(), "bin");
+  std::filesystem::create_directories(tree / "coordinator");
+  std::filesystem::create_directories(tree / "student_trainer");
+  std::filesystem::copy_file(coordinator_, tree / "coordinator/coordinator");
+  std::filesystem::copy_file(TestBinary(binary),
+                             tree / "student_trainer/student_trainer");
+  coordinator_ = tree / "coordinator/coordinator";
+}
 
 std::string SweepHarness::InWork(const std::string& name) const {
   return JoinPath(work_dir_, name);
@@ -74,7 +93,8 @@ std::unique_ptr<Process> SweepHarness::Start(
     const std::vector<std::string>& more) {
   ProcessOptions options;
   options.name = "coordinator";
-  options.binary = TestBinary("coordinator/coordinator");
+  options.binary = coordinator_;
+  options.environment = environment_;
   options.args = flags_;
   options.args.push_back("--sweep");
   options.args.push_back(absl::StrCat("--work_dir=", work_dir_));

@@ -5,6 +5,7 @@
 #define KODISTIL_TESTS_SWEEP_HARNESS_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,11 @@ class SweepHarness {
  public:
   // Flags of every run besides --sweep and --work_dir.
   explicit SweepHarness(std::vector<std::string> flags);
+
+  // From now on the coordinator's local workers are this program of the
+  // project, with these variables in their environment; empty for the usual.
+  void UseWorker(const std::string& binary,
+                 const std::map<std::string, std::string>& environment);
 
   // Starts the coordinator with the flags and `more`.
   std::unique_ptr<Process> Start(const std::vector<std::string>& more = {});
@@ -48,6 +54,8 @@ class SweepHarness {
   const std::vector<std::string> flags_;
   const std::string work_dir_;
   std::string log_path_;
+  std::string coordinator_;  // the program
+  std::map<std::string, std::string> environment_;
   int runs_ = 0;
 };
 
