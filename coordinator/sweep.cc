@@ -96,6 +96,8 @@ class Sweep {
   }
 
   absl::Status Open();
+  // And what writes its results.
+  absl::Status OpenLedger();
   absl::Status Serve();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
@@ -189,6 +191,10 @@ absl::Status Sweep::Open() {
   cluster.device = options_.device;
   cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
+  return OpenLedger();
+}
+
+absl::Status Sweep::OpenLedger() {
   LedgerOptions ledger;
   ledger.lease = options_.lease;
   KODISTIL_ASSIGN_OR_RETURN(
