@@ -63,7 +63,7 @@ start_flask() {
 
 # Sets rate, p50 and p99 (ms) from wrk.
 saturate() {
-  wrk -t1 -c"$connections" -d2s -s bench/sentences.lua \
+  wrk -t1 -c"$1" -d2s -s bench/sentences.lua \
     "http://127.0.0.1:$port" -- "$sentences" >/dev/null
   wrk -t1 -c"$1" -d"${seconds}s" --latency -s bench/sentences.lua \
     "http://127.0.0.1:$port" -- "$sentences" >"$scratch/wrk"

@@ -15,12 +15,12 @@ packages=(
   libgrpc++-dev libgrpc-dev libgtest-dev libhwy-dev libicu-dev liblinear-dev
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
-  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # What the report of a sweep draws with; it is built into the coordinator.
   node-d3-axis node-d3-scale node-d3-selection node-d3-shape
   # Presubmit and tests.
-  ca-certificates clang clang-format clang-tidy curl libclang-rt-dev
-  mecab-utils procps shellcheck
+  ca-certificates chromium clang clang-format clang-tidy curl fonts-nanum
+  libclang-rt-dev mecab-utils procps python3 shellcheck
   # Certificates (deploy/certs.sh).
   openssl
 )
@@ -30,7 +30,7 @@ readonly BENCH_PACKAGES=(python3-flask python3-torch wrk)
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
   absl_base benchmark gmock grpc grpc++ gtest icu-i18n icu-uc libcrypto
-  libglog libhwy nlohmann_json openblas protobuf rocksdb
+  libglog libhwy nlohmann_json openblas protobuf rocksdb zlib
 )
 
 readonly HEADERS=(
@@ -45,8 +45,8 @@ readonly HEADERS=(
 )
 
 readonly PROGRAMS=(
-  bazel clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin openssl
-  pkg-config protoc python3 shellcheck
+  bazel chromium clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin
+  openssl pkg-config protoc python3 shellcheck
 )
 
 missing_packages() {

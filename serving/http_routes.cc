@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "serving/classify_json.h"
+#include "serving/web_assets.h"
 
 namespace kodistil {
 namespace {
@@ -125,6 +126,14 @@ std::vector<HttpRoute> ServingRoutes(const ServingRoutesOptions& options) {
   get("/v1/model", [=](const HttpRequest& request) {
     return DescribeModel(classifier, request);
   });
+  for (const WebAsset& asset : WebAssets()) {
+    get(std::string(asset.path).c_str(), [asset](const HttpRequest&) {
+      HttpResponse response;
+      response.content_type = std::string(asset.content_type);
+      response.body = std::string(asset.bytes);
+      return response;
+    });
+  }
   get("/healthz", [](const HttpRequest&) { return TextResponse(200, "ok\n"); });
   get("/readyz", [ready = options.ready](const HttpRequest&) {
     return ready() ? TextResponse(200, "ok\n")

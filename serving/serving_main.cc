@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/access_flags.h"
 #include "base/command_line.h"
@@ -25,14 +24,15 @@ ABSL_FLAG(std::string, model, "",
 ABSL_FLAG(std::string, precision, "fp32",
           "fp32 or int8: int8 is faster and answers almost the same");
 ABSL_FLAG(std::string, host, kodistil::ServerOptions().host,
-          "address to listen on");
+          "address for gRPC; beyond loopback with --tls_cert or --insecure");
+ABSL_FLAG(std::string, http_host, kodistil::HttpServerOptions().host,
+          "address for HTTP, which has no TLS: beyond loopback --insecure");
 ABSL_FLAG(int, port, 50081, "gRPC's port; 0 takes any free one");
 ABSL_FLAG(int, http_port, 8080, "HTTP's port; 0 takes any free one");
 ABSL_FLAG(std::string, port_file, "", "file to write gRPC's port to");
 ABSL_FLAG(std::string, http_port_file, "", "file to write HTTP's port to");
 ABSL_FLAG(int, threads, 0,
-          "threads that serve HTTP, and as many for large requests; 0 for one "
-          "per core");
+          "threads for HTTP, and for large requests; 0 for one per core");
 ABSL_FLAG(int, cache_rows, kodistil::ClassifierOptions().cache_rows,
           "answers kept for texts that come again; 0 for none");
 ABSL_FLAG(int, large_bytes, kodistil::ClassifierOptions().large_bytes,
@@ -74,7 +74,8 @@ absl::StatusOr<StudentServerOptions> OptionsFromFlags() {
   options.classifier.large_bytes = absl::GetFlag(FLAGS_large_bytes);
   options.classifier.time_limit = absl::GetFlag(FLAGS_time_limit);
   options.classifier.pool = {threads, absl::GetFlag(FLAGS_max_queue)};
-  options.grpc.host = options.http.host = absl::GetFlag(FLAGS_host);
+  options.grpc.host = absl::GetFlag(FLAGS_host);
+  options.http.host = absl::GetFlag(FLAGS_http_host);
   options.grpc.access = AccessFromFlags();
   options.grpc.port = absl::GetFlag(FLAGS_port);
   options.grpc.max_message_bytes = kMaxMessage;

@@ -3,6 +3,8 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/access.h"
 #include "base/status_macros.h"
 #include "serving/http_routes.h"
 #include "serving/serving_metrics.h"
@@ -13,6 +15,12 @@ absl::StatusOr<std::unique_ptr<StudentServer>> StudentServer::Start(
     StudentServerOptions options) {
   auto server = std::unique_ptr<StudentServer>(new StudentServer());
   StudentServer* const self = server.get();
+  if (!IsLoopback(options.http.host) && !options.grpc.access.insecure) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "HTTP would listen on ", options.http.host,
+        ", and it has no TLS: leave --http_host at 127.0.0.1 with a gateway "
+        "in front, or give --insecure to let in whoever reaches the port"));
+  }
   KODISTIL_ASSIGN_OR_RETURN(server->classifier_,
                             Classifier::Create(options.classifier));
   server->metrics_ =

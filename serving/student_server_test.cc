@@ -28,12 +28,11 @@ constexpr int64_t kMostGrowth = 64 << 20;
 class StudentServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string folder = NewTestDir();
-    ASSERT_OK(SaveRandomStudent(folder + "/first", 1));
-    ASSERT_OK(SaveRandomStudent(folder + "/second", 2));
+    ASSERT_OK(SaveRandomStudent(folder_ + "/first", 1));
+    ASSERT_OK(SaveRandomStudent(folder_ + "/second", 2));
     StudentServerOptions options;
-    options.classifier.models.models = {{"first", folder + "/first"},
-                                        {"second", folder + "/second"}};
+    options.classifier.models.models = {{"first", folder_ + "/first"},
+                                        {"second", folder_ + "/second"}};
     options.registry = &registry_;
     ASSERT_OK_AND_ASSIGN(server_, StudentServer::Start(options));
   }
@@ -63,6 +62,7 @@ class StudentServerTest : public ::testing::Test {
     return stub->Classify(&context, request, response);
   }
 
+  const std::string folder_ = NewTestDir();
   MetricRegistry registry_;
   std::unique_ptr<StudentServer> server_;
 };
@@ -145,6 +145,19 @@ TEST_F(StudentServerTest, NamesWhatIsWrongWithARequest) {
   v1::ClassifyResponse response;
   EXPECT_EQ(Classify({}, &response).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(StudentServerTest, HttpBeyondLoopbackMustBeAskedFor) {
+  StudentServerOptions options;
+  options.classifier.models.models = {{"first", folder_ + "/first"}};
+  MetricRegistry registry;
+  options.registry = &registry;
+  options.http.host = "0.0.0.0";
+  EXPECT_THAT(
+      StudentServer::Start(options),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--insecure")));
+  options.grpc.access.insecure = true;
+  EXPECT_OK(StudentServer::Start(options));
 }
 
 TEST_F(StudentServerTest, EveryAnswerHasThePolicy) {

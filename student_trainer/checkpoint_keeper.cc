@@ -52,7 +52,9 @@ bool CheckpointKeeper::Flush(const std::string& trial_id,
   absl::MutexLock lock(&mutex_);
   const auto it = trials_.find(trial_id);
   if (it == trials_.end()) return true;
-  it->second.urgent = changed_ = true;
+  // What is offered later is not hurried by this.
+  it->second.urgent = it->second.file.has_value();
+  changed_ = true;
   const auto uploaded = [this,
                          &trial_id]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto it = trials_.find(trial_id);
@@ -93,12 +95,12 @@ void CheckpointKeeper::Upload(const std::string& trial_id) {
   const auto it = trials_.find(trial_id);
   if (it == trials_.end()) return;  // forgotten meanwhile
   it->second.sending = false;
+  it->second.urgent = false;
   it->second.sent = absl::Now();
   if (!digest.ok()) {
     LOG(WARNING) << "trial " << trial_id << ": the checkpoint of epoch "
                  << checkpoint.epoch()
                  << " stays on this machine for now: " << digest.status();
-    it->second.urgent = false;
     // A coordinator that was away may be back before the next epoch's end.
     if (absl::IsUnavailable(digest.status()) && !it->second.file) {
       it->second.file = std::move(file);

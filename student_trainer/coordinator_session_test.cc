@@ -6,6 +6,7 @@
 
 #include "base/server.h"
 #include "base/testing.h"
+#include "student_trainer/checkpoint_keeper.h"
 #include "student_trainer/fake_coordinator.h"
 #include "student_trainer/heartbeater.h"
 
@@ -29,7 +30,16 @@ class CoordinatorSessionTest : public ::testing::Test {
   SessionOptions options_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<CoordinatorSession> session_;
+  // Is offered nothing, so it uploads nothing.
+  CheckpointKeeper keeper_{CheckpointKeeperOptions()};
 };
+
+v1::LeasedTrial TrialOf(uint32_t attempt) {
+  v1::LeasedTrial trial;
+  trial.set_trial_id("t");
+  trial.set_attempt(attempt);
+  return trial;
+}
 
 TEST_F(CoordinatorSessionTest, FirstCallRegistersOnce) {
   fake_.heartbeat_ms = 1234;
@@ -123,7 +133,7 @@ TEST_F(CoordinatorSessionTest, HeartbeatsCarryProgressAndEachEpochOnce) {
   Start();
   {
     ASSERT_OK(session_->LeaseTrial());
-    Heartbeater heartbeater(session_.get(), "t", /*attempt=*/2);
+    Heartbeater heartbeater(session_.get(), &keeper_, TrialOf(/*attempt=*/2));
     v1::EpochReport epoch;
     epoch.set_epoch(1);
     epoch.set_valid_accuracy(0.75);
@@ -161,7 +171,7 @@ TEST_F(CoordinatorSessionTest, LostLeaseEndsHeartbeatsWithAborted) {
   ASSERT_OK(session_->LeaseTrial());
   absl::Status status;
   {
-    Heartbeater heartbeater(session_.get(), "t", /*attempt=*/1);
+    Heartbeater heartbeater(session_.get(), &keeper_, TrialOf(/*attempt=*/1));
     asked.WaitForNotification();
     while (status.ok()) status = heartbeater.status();
   }

@@ -4,11 +4,14 @@
 #include <cmath>
 
 namespace kodistil {
-namespace {
 
-constexpr int kMaxInt8 = 127;
-
-}  // namespace
+float QuantizationStep(const float* values, size_t count, int most) {
+  float largest = 0;
+  for (size_t k = 0; k < count; ++k) {
+    largest = std::max(largest, std::abs(values[k]));
+  }
+  return largest / most;
+}
 
 void PackedMatrix::PackFloats(const Geometry& geometry,
                               const GateMatrix& matrix) {
@@ -32,12 +35,8 @@ void PackedMatrix::PackInt8s(const Geometry& geometry, const GateMatrix& matrix,
   scales.Resize(geometry.gates());
   for (size_t row = 0; row < 4 * geometry.hidden; ++row) {
     const float* values = matrix.values + row * matrix.columns;
-    float largest = 0;
-    for (size_t k = 0; k < matrix.columns; ++k) {
-      largest = std::max(largest, std::abs(values[k]));
-    }
-    if (largest == 0) continue;
-    const float scale = largest / kMaxInt8;
+    const float scale = QuantizationStep(values, matrix.columns, kMaxInt8);
+    if (scale == 0) continue;
     const size_t at = geometry.GateAt(row);
     scales.data()[at] = scale / x_scale;
     int8_t* block = out + at / wide * depth * wide + at % wide * 2;

@@ -75,6 +75,12 @@ struct PackedMatrix {
   }
 };
 
+// How far apart the integers of a row lie when its largest value becomes
+// `most`; 0 for a row of zeros.
+float QuantizationStep(const float* values, size_t count, int most);
+
+inline constexpr int kMaxInt8 = 127;
+
 // The largest power of two by which states, at most 1, can be multiplied such
 // that their products with 8 bits, `depth` of them, add up to below 2^31.
 float StateScale(size_t depth);

@@ -36,6 +36,7 @@ _PKG_CONFIG = {
     "openblas": (["openblas"], "libopenblas-pthread-dev"),
     "protobuf": (["protobuf"], "libprotobuf-dev"),
     "rocksdb": (["rocksdb"], "librocksdb-dev"),
+    "zlib": (["zlib"], "zlib1g-dev"),
 }
 
 # Where pkg-config also lists what the shared library already brings with it.
