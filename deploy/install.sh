@@ -20,7 +20,7 @@ packages=(
   node-d3-axis node-d3-scale node-d3-selection node-d3-shape
   # Presubmit and tests.
   ca-certificates chromium clang clang-format clang-tidy curl fonts-nanum
-  libclang-rt-dev mecab-utils procps python3 shellcheck
+  libclang-rt-dev mecab-utils procps shellcheck
   # Certificates (deploy/certs.sh).
   openssl
 )
