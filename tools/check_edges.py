@@ -43,7 +43,8 @@ FORBIDDEN_TARGETS = {
 }
 
 RUN_TIME_ATTRIBUTES = {"data", "visibility", "args", "tags", "env", "licenses"}
-BUILT_IN = ("@", "//third_party", "//external", "//tools/", "//:")
+BUILT_IN = ("@", "//third_party", "//external", "//tools/", "//:",
+            "//tools:embed_files.py")
 
 
 def folder_of(label):
