@@ -24,6 +24,7 @@
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator_server.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
 #include "coordinator/ledger_metrics.h"
@@ -31,6 +32,7 @@
 #include "coordinator/supervisor.h"
 #include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
+#include "coordinator/sweep_status.h"
 #include "coordinator/sweep_teachers.h"
 #include "coordinator/teacher_axis.h"
 #include "coordinator/vocabularies.h"
@@ -41,6 +43,9 @@ namespace {
 using v1::StudentConfig;
 using v1::Trial;
 using v1::TrialInputs;
+
+// Pages of the dashboard ask every two seconds.
+constexpr absl::Duration kForViewers = absl::Seconds(5);
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -99,6 +104,7 @@ class Sweep {
   // And what writes its results.
   absl::Status OpenLedger();
   absl::Status Serve();
+  absl::Status OpenDashboard();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
   absl::Status PrepareTeachers();
@@ -108,7 +114,13 @@ class Sweep {
   absl::Status TrainStudents();
   absl::StatusOr<std::string> StoreAddress();
   TrialInputs InputsOf(const StudentConfig& config);
+  // Dataset and teachers.
+  SweepResults Base() const;
+  // With their predictions.
+  void AddTrials(SweepResults* results) const;
   SweepResults Results() const;
+  // Gives the dashboard what is known besides trials.
+  void ShowBase();
   SweepOutcome Outcome() const;
 
   SweepOptions options_;
@@ -126,6 +138,8 @@ class Sweep {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SweepOutputs> outputs_;
   std::unique_ptr<CoordinatorServer> server_;
+  // Null when none is wanted. It asks the three above.
+  std::unique_ptr<Dashboard> dashboard_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
@@ -220,7 +234,30 @@ absl::Status Sweep::Serve() {
   KODISTIL_ASSIGN_OR_RETURN(
       server_, CoordinatorServer::Start(server, service, ledger_.get(),
                                         artifacts_.get(), checkpoints_.get()));
-  return WritePortFile(InWork("run/coordinator.port"), server_->port());
+  KODISTIL_RETURN_IF_ERROR(
+      WritePortFile(InWork("run/coordinator.port"), server_->port()));
+  return OpenDashboard();
+}
+
+absl::Status Sweep::OpenDashboard() {
+  if (options_.dashboard.port < 0) return absl::OkStatus();
+  DashboardSource source;
+  source.version = [this] {
+    // Every version is another one than 0.
+    return ledger_->WaitForChange(/*seen=*/0, absl::ZeroDuration());
+  };
+  source.add_trials = [this](SweepResults* results) { AddTrials(results); };
+  source.status = [this] {
+    return StatusLines(server_->status().Look(absl::Now()));
+  };
+  KODISTIL_ASSIGN_OR_RETURN(
+      dashboard_, Dashboard::Start(options_.dashboard, std::move(source)));
+  SayLine(absl::StrCat("dashboard: http://", dashboard_->address(), "/"));
+  return absl::OkStatus();
+}
+
+void Sweep::ShowBase() {
+  if (dashboard_ != nullptr) dashboard_->Show(Base());
 }
 
 absl::Status Sweep::LoadDataset() {
@@ -242,6 +279,7 @@ absl::Status Sweep::LoadDataset() {
       SayLine(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
     }
   }
+  ShowBase();
   if (options_.label_only) return absl::OkStatus();
   for (const Split split : {Split::kTrain, Split::kTest}) {
     if (dataset_.IndicesOf(split).empty()) {
@@ -334,6 +372,7 @@ absl::Status Sweep::LabelRows() {
         return wanted;
       }));
   cluster_->StopTeachers();
+  ShowBase();
   return absl::OkStatus();
 }
 
@@ -410,17 +449,30 @@ absl::Status Sweep::TrainStudents() {
     absl::SleepFor(2 * CoordinatorServiceOptions().retry_after);
   }
   cluster_->StopAll();
+  if (dashboard_ != nullptr && !stopped_()) {
+    dashboard_->WaitForViewers(kForViewers);
+  }
+  dashboard_ = nullptr;
   server_ = nullptr;
   return status;
 }
 
-SweepResults Sweep::Results() const {
+SweepResults Sweep::Base() const {
   SweepResults results;
   results.dataset = dataset_.name;
   results.dataset_fingerprint = dataset_fingerprint_;
   if (teachers_ != nullptr) results.teachers = teachers_->Results();
-  results.trials = ledger_->Trials();
-  outputs_->AddPredictions(&results);
+  return results;
+}
+
+void Sweep::AddTrials(SweepResults* results) const {
+  results->trials = ledger_->Trials();
+  outputs_->AddPredictions(results);
+}
+
+SweepResults Sweep::Results() const {
+  SweepResults results = Base();
+  AddTrials(&results);
   return results;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "base/access.h"
 #include "base/metrics_endpoint.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/sweep.pb.h"
@@ -81,6 +82,8 @@ struct SweepOptions {
   AccessOptions access;
   // Where the coordinator shows its metrics.
   MetricsEndpointOptions metrics;
+  // Where browsers follow the sweep.
+  DashboardOptions dashboard;
   // Stops after labelling: no trials.
   bool label_only = false;
 

@@ -34,6 +34,7 @@ absl::Status CheckLeases(const SweepOptions& options) {
 absl::Status SweepOptions::Validate() const {
   KODISTIL_RETURN_IF_ERROR(dataset.Validate());
   KODISTIL_RETURN_IF_ERROR(metrics.Validate());
+  KODISTIL_RETURN_IF_ERROR(dashboard.Validate());
   if (work_dir.empty()) {
     return absl::InvalidArgumentError("--work_dir: is empty");
   }
