@@ -91,6 +91,9 @@ class Sweep {
     return Outcome();
   }
 
+  // Answers that the sweep is over until it is told to stop. Call after Run.
+  void Stay();
+
  private:
   std::string InWork(absl::string_view path) const {
     return JoinPath(options_.work_dir, path);
@@ -395,6 +398,10 @@ absl::Status Sweep::TrainStudents() {
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
   server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  if (options_.stay && !stopped_()) {
+    server_->trials().StopLeasing();
+    return status;
+  }
   metrics_->BeginDrain();
   if (stopped_()) server_->BeginDrain();
   server_->trials().StopLeasing();
@@ -405,6 +412,16 @@ absl::Status Sweep::TrainStudents() {
   cluster_->StopAll();
   server_ = nullptr;
   return status;
+}
+
+void Sweep::Stay() {
+  // It may have been over from the start.
+  server_->trials().StopLeasing();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  metrics_->SetReady(absl::OkStatus());
+  SayLine("sweep: over; answers until it is stopped (--stay)");
+  while (!stopped_()) absl::SleepFor(absl::Milliseconds(100));
+  metrics_->BeginDrain();
 }
 
 absl::Status Sweep::SaveStudents() {
@@ -449,9 +466,14 @@ SweepOutcome Sweep::Outcome() const {
 
 }  // namespace
 
-absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
-                                      const std::function<bool()>& stopped) {
-  return Sweep(options, stopped).Run();
+absl::StatusOr<SweepOutcome> RunSweep(
+    const SweepOptions& options, const std::function<bool()>& stopped,
+    const std::function<void(const SweepOutcome&)>& show) {
+  Sweep sweep(options, stopped);
+  KODISTIL_ASSIGN_OR_RETURN(SweepOutcome outcome, sweep.Run());
+  show(outcome);
+  if (options.stay && !stopped()) sweep.Stay();
+  return outcome;
 }
 
 }  // namespace kodistil
