@@ -35,7 +35,8 @@ int Show(const SweepOptions& options, const std::string& output,
   std::fputs(Render(outcome.results, output)->c_str(), stdout);
   std::fflush(stdout);
   SayLine(absl::StrCat(outcome.trained, " cells trained now; results in ",
-                       JoinPath(options.work_dir, "results.{json,csv,md}")));
+                       JoinPath(options.work_dir, "results.{json,csv,md}"),
+                       " and ", JoinPath(options.work_dir, "report.html")));
   if (!outcome.status.ok()) return ExitCodeOf(outcome.status);
   if (outcome.failed > 0) {
     SayLine(absl::StrCat("error: ", outcome.failed, " cells have no result"),

@@ -10,7 +10,7 @@ set -euo pipefail
 packages=(
   # Build.
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
-  bazel-skylib default-jdk-headless g++ git pkg-config
+  bazel-skylib default-jdk-headless g++ git pkg-config python3
   # Libraries.
   libabsl-dev libbenchmark-dev libboost-dev libgflags-dev libgmock-dev
   libgoogle-glog-dev
@@ -18,7 +18,9 @@ packages=(
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
-  ca-certificates python3
+  # What the report of a sweep draws with; it is built into the coordinator.
+  node-d3-axis node-d3-scale node-d3-selection node-d3-shape
+  ca-certificates
 )
 
 readonly TEST_PACKAGES=(
