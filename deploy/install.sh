@@ -26,7 +26,7 @@ packages=(
 readonly TEST_PACKAGES=(
   # Presubmit and tests.
   chromium clang clang-format clang-tidy curl docker-compose fonts-nanum
-  libclang-rt-dev mecab-utils procps python3-yaml shellcheck yamllint
+  iproute2 libclang-rt-dev mecab-utils procps python3-yaml shellcheck yamllint
   # Certificates (deploy/certs.sh).
   openssl
 )
