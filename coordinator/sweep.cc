@@ -20,7 +20,6 @@
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "base/names.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
@@ -30,6 +29,7 @@
 #include "coordinator/ledger_metrics.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
+#include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
 #include "coordinator/sweep_teachers.h"
 #include "coordinator/teacher_axis.h"
@@ -86,10 +86,12 @@ class Sweep {
       status_ = TrainStudents();
       cluster_->StopAll();
     }
-    KODISTIL_RETURN_IF_ERROR(SaveStudents());
-    KODISTIL_RETURN_IF_ERROR(SaveResults());
+    KODISTIL_RETURN_IF_ERROR(outputs_->Save(Results()));
     return Outcome();
   }
+
+  // Answers that the sweep is over until it is told to stop. Call after Run.
+  void Stay();
 
  private:
   std::string InWork(absl::string_view path) const {
@@ -97,6 +99,8 @@ class Sweep {
   }
 
   absl::Status Open();
+  // And what writes its results.
+  absl::Status OpenLedger();
   absl::Status Serve();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
@@ -105,8 +109,6 @@ class Sweep {
   absl::Status LabelRows();
   absl::Status SubmitTrials();
   absl::Status TrainStudents();
-  absl::Status SaveStudents();
-  absl::Status SaveResults();
   absl::StatusOr<std::string> StoreAddress();
   TrialInputs InputsOf(const StudentConfig& config);
   SweepResults Results() const;
@@ -125,6 +127,7 @@ class Sweep {
   std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<SweepOutputs> outputs_;
   std::unique_ptr<CoordinatorServer> server_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
@@ -191,10 +194,16 @@ absl::Status Sweep::Open() {
   cluster.device = options_.device;
   cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
+  return OpenLedger();
+}
+
+absl::Status Sweep::OpenLedger() {
   LedgerOptions ledger;
   ledger.lease = options_.lease;
   KODISTIL_ASSIGN_OR_RETURN(
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
+  outputs_ =
+      std::make_unique<SweepOutputs>(options_.work_dir, artifacts_.get());
   trial_counts_ = AddLedgerMetrics(ledger_.get(), &MetricRegistry::Process());
   return absl::OkStatus();
 }
@@ -368,7 +377,7 @@ absl::Status Sweep::SubmitTrials() {
       submitted.retried == 0
           ? ""
           : absl::StrCat(" (", submitted.retried, " of them failed before)")));
-  return absl::OkStatus();
+  return outputs_->Begin(ledger_->Trials());
 }
 
 absl::Status Sweep::TrainStudents() {
@@ -390,11 +399,16 @@ absl::Status Sweep::TrainStudents() {
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;
   supervision.stopped = stopped_;
+  supervision.changed = [this](const auto& trials) { outputs_->Note(trials); };
   const absl::Status status =
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
   server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  if (options_.stay && !stopped_()) {
+    server_->trials().StopLeasing();
+    return status;
+  }
   metrics_->BeginDrain();
   if (stopped_()) server_->BeginDrain();
   server_->trials().StopLeasing();
@@ -407,20 +421,14 @@ absl::Status Sweep::TrainStudents() {
   return status;
 }
 
-absl::Status Sweep::SaveStudents() {
-  for (const Trial& trial : ledger_->Trials()) {
-    if (trial.state() != Trial::STATE_DONE) continue;
-    const std::string folder =
-        InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
-    for (const auto& [name, digest] : trial.result().files()) {
-      KODISTIL_ASSIGN_OR_RETURN(const std::string path,
-                                PathUnder(folder, "student's file", name));
-      if (FileExists(path)) continue;
-      KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
-      KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));
-    }
-  }
-  return absl::OkStatus();
+void Sweep::Stay() {
+  // It may have been over from the start.
+  server_->trials().StopLeasing();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  metrics_->SetReady(absl::OkStatus());
+  SayLine("sweep: over; answers until it is stopped (--stay)");
+  while (!stopped_()) absl::SleepFor(absl::Milliseconds(100));
+  metrics_->BeginDrain();
 }
 
 SweepResults Sweep::Results() const {
@@ -429,11 +437,8 @@ SweepResults Sweep::Results() const {
   results.dataset_fingerprint = dataset_fingerprint_;
   if (teachers_ != nullptr) results.teachers = teachers_->Results();
   results.trials = ledger_->Trials();
+  outputs_->AddPredictions(&results);
   return results;
-}
-
-absl::Status Sweep::SaveResults() {
-  return WriteResults(Results(), options_.work_dir);
 }
 
 SweepOutcome Sweep::Outcome() const {
@@ -449,9 +454,14 @@ SweepOutcome Sweep::Outcome() const {
 
 }  // namespace
 
-absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
-                                      const std::function<bool()>& stopped) {
-  return Sweep(options, stopped).Run();
+absl::StatusOr<SweepOutcome> RunSweep(
+    const SweepOptions& options, const std::function<bool()>& stopped,
+    const std::function<void(const SweepOutcome&)>& show) {
+  Sweep sweep(options, stopped);
+  KODISTIL_ASSIGN_OR_RETURN(SweepOutcome outcome, sweep.Run());
+  show(outcome);
+  if (options.stay && !stopped()) sweep.Stay();
+  return outcome;
 }
 
 }  // namespace kodistil
