@@ -35,11 +35,11 @@ HttpServerOptions ServerOptionsOf(const DashboardOptions& options) {
   server.max_body_bytes = 0;
   server.drain = absl::Seconds(1);
   // An element of the page cannot say who may frame it.
-  server.headers = {{"Content-Security-Policy",
-                     absl::StrCat(ReportPolicy(ReportKind::kLive),
-                                  "; frame-ancestors 'none'")},
-                    {"Referrer-Policy", "no-referrer"},
-                    {"Cache-Control", "no-store"}};
+  server.headers = {
+      {"Content-Security-Policy", absl::StrCat(ReportPolicy(ReportKind::kLive),
+                                               "; frame-ancestors 'none'")},
+      {"Referrer-Policy", "no-referrer"},
+      {"Cache-Control", "no-store"}};
   return server;
 }
 
@@ -78,8 +78,7 @@ absl::StatusOr<std::unique_ptr<Dashboard>> Dashboard::Start(
   auto server = HttpServer::Start(ServerOptionsOf(options), std::move(routes));
   if (!server.ok()) return Annotate(server.status(), "--dashboard_port");
   dashboard->server_ = *std::move(server);
-  KODISTIL_RETURN_IF_ERROR(
-      WritePortFile(options.port_file, dashboard->port()));
+  KODISTIL_RETURN_IF_ERROR(WritePortFile(options.port_file, dashboard->port()));
   return dashboard;
 }
 

@@ -75,8 +75,8 @@ TEST_F(DashboardTest, PageHasThePresentDataAndAsksForMore) {
 }
 
 TEST_F(DashboardTest, AnswersHaveAStrictPolicy) {
-  const std::string policy = absl::StrCat(ReportPolicy(ReportKind::kLive),
-                                          "; frame-ancestors 'none'");
+  const std::string policy =
+      absl::StrCat(ReportPolicy(ReportKind::kLive), "; frame-ancestors 'none'");
   EXPECT_THAT(policy, HasSubstr("default-src 'none'"));
   EXPECT_THAT(policy, HasSubstr("script-src 'sha256-"));
   EXPECT_THAT(policy, Not(HasSubstr("unsafe")));
@@ -184,8 +184,7 @@ TEST_F(DashboardTest, WritesItsPort) {
   options.port_file = JoinPath(NewTestDir(), "port");
   const auto other = Dashboard::Start(options, Source());
   ASSERT_OK(other);
-  EXPECT_EQ(*ReadFile(options.port_file),
-            absl::StrCat((*other)->port(), "\n"));
+  EXPECT_EQ(*ReadFile(options.port_file), absl::StrCat((*other)->port(), "\n"));
 }
 
 }  // namespace

@@ -180,12 +180,12 @@ std::string ReportDataJson(const SweepResults& results) {
 }
 
 std::string ReportPolicy(ReportKind kind) {
-  return absl::StrCat("default-src 'none'; style-src ",
-                      HashSource(kReportStyle), "; script-src ",
-                      HashSource(kReportLibrary), " ",
-                      HashSource(kReportScript), "; img-src data:; connect-src ",
-                      kind == ReportKind::kLive ? "'self'" : "'none'",
-                      "; base-uri 'none'; form-action 'none'");
+  return absl::StrCat(
+      "default-src 'none'; style-src ", HashSource(kReportStyle),
+      "; script-src ", HashSource(kReportLibrary), " ",
+      HashSource(kReportScript), "; img-src data:; connect-src ",
+      kind == ReportKind::kLive ? "'self'" : "'none'",
+      "; base-uri 'none'; form-action 'none'");
 }
 
 std::string ReportPage(absl::string_view data_json, ReportKind kind) {

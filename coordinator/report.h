@@ -21,8 +21,8 @@ enum class ReportKind {
   kLive,  // asks a Dashboard for news until the sweep has ended
 };
 
-// The Content-Security-Policy of the page: nothing but its own scripts and style,
-// by their hashes, and for kLive its own server.
+// The Content-Security-Policy of the page: nothing but its own scripts and
+// style, by their hashes, and for kLive its own server.
 std::string ReportPolicy(ReportKind kind);
 
 // The page, which loads nothing from elsewhere and runs no script but its own:

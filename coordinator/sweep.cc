@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -44,26 +43,8 @@ using v1::StudentConfig;
 using v1::Trial;
 using v1::TrialInputs;
 
-// Pages of the dashboard ask every two seconds.
-constexpr absl::Duration kForViewers = absl::Seconds(5);
-
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-// host and port of "host:port".
-absl::StatusOr<std::pair<std::string, int>> ParseListen(
-    const std::string& listen) {
-  if (listen.empty()) return std::make_pair(std::string("127.0.0.1"), 0);
-  const size_t colon = listen.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen: found '", listen, "', expected host:port"));
-  }
-  return std::make_pair(listen.substr(0, colon), port);
 }
 
 // One run of a sweep: the steps in order, and what they share.
@@ -95,6 +76,9 @@ class Sweep {
     return Outcome();
   }
 
+  // Answers that the sweep is over until it is told to stop. Call after Run.
+  void Stay();
+
  private:
   std::string InWork(absl::string_view path) const {
     return JoinPath(options_.work_dir, path);
@@ -116,7 +100,6 @@ class Sweep {
   TrialInputs InputsOf(const StudentConfig& config);
   // Dataset and teachers.
   SweepResults Base() const;
-  // With their predictions.
   void AddTrials(SweepResults* results) const;
   SweepResults Results() const;
   // Gives the dashboard what is known besides trials.
@@ -156,7 +139,7 @@ absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
   KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
-  KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
+  KODISTIL_ASSIGN_OR_RETURN(const auto listen, options_.ListenAddress());
   std::tie(host_, port_) = listen;
   advertised_ = options_.advertise.empty() ? host_ : options_.advertise;
   if (options_.advertise.empty() && (host_ == "0.0.0.0" || host_ == "[::]")) {
@@ -441,6 +424,10 @@ absl::Status Sweep::TrainStudents() {
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
   server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  if (options_.stay && !stopped_()) {
+    server_->trials().StopLeasing();
+    return status;
+  }
   metrics_->BeginDrain();
   if (stopped_()) server_->BeginDrain();
   server_->trials().StopLeasing();
@@ -450,11 +437,21 @@ absl::Status Sweep::TrainStudents() {
   }
   cluster_->StopAll();
   if (dashboard_ != nullptr && !stopped_()) {
-    dashboard_->WaitForViewers(kForViewers);
+    dashboard_->WaitForViewers(absl::Seconds(5));  // pages ask every 2 s
   }
   dashboard_ = nullptr;
   server_ = nullptr;
   return status;
+}
+
+void Sweep::Stay() {
+  // It may have been over from the start.
+  server_->trials().StopLeasing();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  metrics_->SetReady(absl::OkStatus());
+  SayLine("sweep: over; answers until it is stopped (--stay)");
+  while (!stopped_()) absl::SleepFor(absl::Milliseconds(100));
+  metrics_->BeginDrain();
 }
 
 SweepResults Sweep::Base() const {
@@ -489,9 +486,14 @@ SweepOutcome Sweep::Outcome() const {
 
 }  // namespace
 
-absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
-                                      const std::function<bool()>& stopped) {
-  return Sweep(options, stopped).Run();
+absl::StatusOr<SweepOutcome> RunSweep(
+    const SweepOptions& options, const std::function<bool()>& stopped,
+    const std::function<void(const SweepOutcome&)>& show) {
+  Sweep sweep(options, stopped);
+  KODISTIL_ASSIGN_OR_RETURN(SweepOutcome outcome, sweep.Run());
+  show(outcome);
+  if (options.stay && !stopped()) sweep.Stay();
+  return outcome;
 }
 
 }  // namespace kodistil

@@ -20,8 +20,6 @@ absl::Span<const WebAsset> ExportedAssets() {
   return {assets, 5};
 }
 
-absl::Span<const WebAsset> WebAssets() {
-  return ExportedAssets().first(4);
-}
+absl::Span<const WebAsset> WebAssets() { return ExportedAssets().first(4); }
 
 }  // namespace kodistil

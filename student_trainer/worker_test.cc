@@ -587,6 +587,18 @@ TEST_F(WorkerTest, CoordinatorThatIsNotThereIsUnavailable) {
                        HasSubstr("cannot reach the coordinator")));
 }
 
+TEST_F(WorkerTest, OnlyWhatNoRestartMendsIsTheConfiguration) {
+  EXPECT_EQ(WorkerExitCode(WorkerEnd::kFinished), 0);
+  EXPECT_EQ(WorkerExitCode(WorkerEnd::kStopped), 75);
+  EXPECT_EQ(WorkerExitCode(absl::InvalidArgumentError("a flag")), 2);
+  EXPECT_EQ(WorkerExitCode(absl::UnavailableError("nobody there")), 1);
+  EXPECT_EQ(WorkerExitCode(absl::InternalError("a disk")), 1);
+  EXPECT_EQ(WorkerExitCode(absl::FailedPreconditionError("a key")), 42);
+  EXPECT_EQ(WorkerExitCode(absl::PermissionDeniedError("a role")), 42);
+  EXPECT_EQ(WorkerExitCode(absl::UnauthenticatedError("a token")), 42);
+  EXPECT_EQ(WorkerExitCode(absl::UnimplementedError("an rpc")), 42);
+}
+
 TEST_F(WorkerTest, BadOptionsAreInvalid) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kInvalidArgument,

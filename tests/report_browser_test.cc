@@ -159,8 +159,8 @@ TEST_F(ReportBrowserTest, EveryPlotIsThereWithAxesAndUnits) {
       Eval("document.querySelector('main').outerHTML").get<std::string>(),
       Not(HasSubstr("NaN")));
   ASSERT_OK(browser_->KeepScreenshot("report-1280"));
-  for (const char* part : {"table", "parameters", "curves", "parallel", "gains",
-                           "ties"}) {
+  for (const char* part :
+       {"table", "parameters", "curves", "parallel", "gains", "ties"}) {
     ASSERT_OK(browser_->KeepScreenshot(
         absl::StrCat("report-", part),
         absl::StrCat("section[aria-labelledby=h-", part, "]")));
@@ -217,8 +217,9 @@ TEST_F(ReportBrowserTest, TiesAreThoseOfThePredictions) {
                     ": %d test rows are right by the first alone, %d by the "
                     "second alone, ",
                     counts.only_first, counts.only_second)));
-    EXPECT_THAT(verdict, HasSubstr(p < 0.0001 ? "p < 0.0001"
-                                              : absl::StrFormat("p = %.4f", p)));
+    EXPECT_THAT(
+        verdict,
+        HasSubstr(p < 0.0001 ? "p < 0.0001" : absl::StrFormat("p = %.4f", p)));
     EXPECT_EQ(verdict.find(" tie: ") != std::string::npos, p >= 0.05)
         << verdict;
     ties += p >= 0.05;
@@ -333,13 +334,13 @@ TEST_F(ReportBrowserTest, BestStudentIsServedOnItsPage) {
   const std::string port_file = JoinPath(folder, "http.port");
   ASSERT_OK_AND_ASSIGN(
       const ServerProcess server,
-      StartServer(folder, "serving", "serving/serving",
-                  {absl::StrCat("--model=best=",
-                                sweep.InWork(absl::StrCat(
-                                    "students/",
-                                    sweep.TrialIds().at(0).substr(0, 12)))),
-                   "--http_port=0",
-                   absl::StrCat("--http_port_file=", port_file)}));
+      StartServer(
+          folder, "serving", "serving/serving",
+          {absl::StrCat(
+               "--model=best=",
+               sweep.InWork(absl::StrCat(
+                   "students/", sweep.TrialIds().at(0).substr(0, 12)))),
+           "--http_port=0", absl::StrCat("--http_port_file=", port_file)}));
   ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(port_file));
   int port = 0;
   ASSERT_TRUE(absl::SimpleAtoi(text, &port));
