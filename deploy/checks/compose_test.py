@@ -21,9 +21,7 @@ PROGRAMS = "."  # the runfiles
 def resolved(text):
   """What docker-compose makes of it; ValueError with what it says."""
   with tempfile.TemporaryDirectory() as folder:
-    # Its build context is the folder above.
-    path = os.path.join(folder, "deploy", "compose.yaml")
-    os.mkdir(os.path.dirname(path))
+    path = os.path.join(folder, "compose.yaml")
     with open(path, "w", encoding="utf-8") as file:
       file.write(text)
     result = subprocess.run(
