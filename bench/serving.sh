@@ -5,19 +5,18 @@
 # SENTENCES_FILE has one sentence a line. Needs `deploy/install.sh
 # --with=bench`. The load comes from this machine too and takes its part of it:
 # "server us" is what the server alone took of the processors for a request.
-# At half of saturation requests are due at a fixed rate (//serving:load_test,
-# which goes before the server when both want a core, where the user may so).
+# At half of saturation requests are due at a fixed rate (//serving:load_test).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if (($# < 2)); then
-  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 model=$(realpath "$1")
 sentences=$(realpath "$2")
 readonly model sentences seconds=${3:-10}
-readonly connections=${CONNECTIONS:-64} threads=${THREADS:-2}
+readonly connections=${CONNECTIONS:-128} threads=${THREADS:-2}
 readonly python=${PYTHON:-/usr/bin/python3}
 scratch=$(mktemp -d)
 server=0
@@ -102,7 +101,7 @@ latency() {
 # Sets half, the p99 in ms at half of `rate`, open loop, and late, how much of
 # it is the generator's own.
 load_half() {
-  nice -n -5 bazel-bin/serving/load_test --address="127.0.0.1:$port" \
+  bazel-bin/serving/load_test --address="127.0.0.1:$port" \
     --rate="$(awk -v r="$rate" 'BEGIN { print r / 2 }')" \
     --duration="${seconds}s" --connections="$connections" \
     --dataset="lines:$scratch/load.txt" --skip_bad_rows >"$scratch/half" \

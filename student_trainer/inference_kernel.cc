@@ -18,6 +18,9 @@ namespace {
 
 // Embeddings that are multiplied at a time when the table is made.
 constexpr size_t kTableRows = 64;
+// Rounded states are read by four; with vectors of one float the last row's
+// may end before.
+constexpr size_t kPadding = 3;
 
 // One direction of a layer.
 struct Direction {
@@ -53,11 +56,11 @@ struct InferenceScratch::Buffers {
   Aligned<float> c, h;               // [B][P][L]
   // What a step multiplies and what it leaves for the next one.
   Aligned<float> step_x[2];          // [B][P][L]
-  Aligned<int16_t> step_rounded[2];  // [B][P][L]
+  Aligned<uint8_t> step_rounded[2];  // [B][P][L]
   Aligned<float> states;             // [B][2][P][L] of the last layer
   // What a layer reads and the one that it writes: [N][2][P][L].
   Aligned<float> x[2];
-  Aligned<int16_t> x_rounded[2];
+  Aligned<uint8_t> x_rounded[2];
   Aligned<float> logits;  // [B, C]
 };
 
@@ -75,7 +78,6 @@ struct InferenceKernel::Impl {
   bool int8 = false;
   bool vnni = false;
   Geometry geometry;
-  float x_scale = 0;                  // of rounded states
   std::vector<Direction> directions;  // [layers][2]
   Aligned<float> head;                // [C][2][P][L]
   std::vector<float> head_bias;       // [C]
@@ -103,7 +105,7 @@ struct InferenceKernel::Impl {
 void InferenceKernel::Impl::Pack(const GateMatrix& matrix,
                                  PackedMatrix* packed) const {
   if (int8) {
-    packed->PackInt8s(geometry, matrix, x_scale);
+    packed->PackInt8s(geometry, matrix);
   } else {
     packed->PackFloats(geometry, matrix);
   }
@@ -225,9 +227,9 @@ void InferenceKernel::Impl::Project(int layer, int side, size_t tokens,
   const PackedMatrix& matrix = direction.input;
   const int from = layer % 2;
   if (int8) {
-    RunInt8Sums({tokens, geometry.blocks, matrix.depth / 2, matrix.int8s.data(),
-                 matrix.scales.data(), buffers->x_rounded[from].data(),
-                 2 * units, gates, vnni});
+    RunInt8Sums({tokens, geometry.blocks, matrix.depth, matrix.int8s.data(),
+                 matrix.scales.data(), matrix.offsets.data(),
+                 buffers->x_rounded[from].data(), 2 * units, gates, vnni});
   } else {
     RunFloatSums({tokens, geometry.blocks, matrix.depth, matrix.floats.data(),
                   buffers->x[from].data(), 2 * units, gates});
@@ -267,7 +269,9 @@ RecurrentStep InferenceKernel::Impl::BeginSteps(size_t batch, int layer,
   const size_t states = batch * geometry.units();
   std::fill_n(buffers->c.data(), states, 0.0f);
   for (int i = 0; i < 2; ++i) {
-    if (int8) std::fill_n(buffers->step_rounded[i].data(), states, int16_t{0});
+    if (int8) {
+      std::fill_n(buffers->step_rounded[i].data(), states, uint8_t{kStateZero});
+    }
     if (!int8) std::fill_n(buffers->step_x[i].data(), states, 0.0f);
     buffers->entries[i].assign(batch, 0);
   }
@@ -279,7 +283,7 @@ RecurrentStep InferenceKernel::Impl::BeginSteps(size_t batch, int layer,
   step.weights = direction.recurrent.floats.data();
   step.int8s = direction.recurrent.int8s.data();
   step.scales = direction.recurrent.scales.data();
-  step.x_scale = x_scale;
+  step.offsets = direction.recurrent.offsets.data();
   step.vnni = vnni;
   step.c = buffers->c.data();
   step.h = buffers->h.data();
@@ -320,7 +324,8 @@ void InferenceKernel::Impl::RunLayer(Rows rows, int layer, size_t tokens,
   const size_t units = geometry.units(), batch = rows.size();
   const int to = (layer + 1) % 2;
   const bool is_last = layer + 1 == shape.lstm_num_layers;
-  if (!is_last && int8) buffers->x_rounded[to].Resize(tokens * 2 * units);
+  if (!is_last && int8)
+    buffers->x_rounded[to].Resize(tokens * 2 * units + kPadding);
   if (!is_last && !int8) buffers->x[to].Resize(tokens * 2 * units);
   for (int side = 0; side < 2; ++side) {
     if (layer > 0) Project(layer, side, tokens, buffers);
@@ -360,7 +365,6 @@ absl::StatusOr<std::unique_ptr<InferenceKernel>> InferenceKernel::Create(
   impl->geometry.lanes = InferenceLanes();
   impl->geometry.blocks =
       (shape.hidden_dim + impl->geometry.lanes - 1) / impl->geometry.lanes;
-  impl->x_scale = StateScale(/*depth=*/2 * impl->geometry.units());
   impl->Build(weights);
   return std::unique_ptr<InferenceKernel>(new InferenceKernel(std::move(impl)));
 }
@@ -380,7 +384,7 @@ void InferenceKernel::Run(absl::Span<const absl::Span<const int32_t>> rows,
   buffers->c.Resize(batch * units);
   buffers->h.Resize(batch * units);
   for (int i = 0; i < 2; ++i) {
-    if (net.int8) buffers->step_rounded[i].Resize(batch * units);
+    if (net.int8) buffers->step_rounded[i].Resize(batch * units + kPadding);
     if (!net.int8) buffers->step_x[i].Resize(batch * units);
   }
   buffers->states.Resize(batch * 2 * units);

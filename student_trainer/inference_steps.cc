@@ -54,15 +54,15 @@ HWY_INLINE void MultiplyFloats(const float* HWY_RESTRICT weights, size_t depth,
 #if HWY_TARGET == HWY_SCALAR
 
 template <int kRows, bool kVnni>
-void MultiplyInt8s(const int8_t* weights, size_t pairs, const int16_t* x,
-                   size_t x_stride, V (&products)[kRows][4]) {
+void MultiplyInt8s(const int8_t* weights, size_t depth, const uint8_t* x,
+                   size_t x_stride, hn::Vec<D32> (&products)[kRows][4]) {
   for (int r = 0; r < kRows; ++r) {
     for (size_t g = 0; g < 4; ++g) {
       int32_t sum = 0;
-      for (size_t k = 0; k < 2 * pairs; ++k) {
-        sum += weights[(k / 2 * 4 + g) * 2 + k % 2] * x[r * x_stride + k];
+      for (size_t k = 0; k < depth; ++k) {
+        sum += weights[(k / 4 * 4 + g) * 4 + k % 4] * x[r * x_stride + k];
       }
-      products[r][g] = hn::Set(D(), static_cast<float>(sum));
+      products[r][g] = hn::Set(D32(), sum);
     }
   }
 }
@@ -70,54 +70,54 @@ void MultiplyInt8s(const int8_t* weights, size_t pairs, const int16_t* x,
 #else
 
 using D16 = hn::Repartition<int16_t, D32>;
-using D8 = hn::Rebind<int8_t, D16>;
+using D8 = hn::Repartition<int8_t, D32>;
 
-// Adds a * b to sums, which are spread over two in an order that
-// RearrangeToOddPlusEven knows.
-template <bool kVnni>
-HWY_INLINE void AddProducts(hn::Vec<D16> a, hn::Vec<D16> b, hn::Vec<D32>* sum,
-                            hn::Vec<D32>* other) {
-#if HWY_TARGET == HWY_AVX3
-  if constexpr (kVnni) {
-    // Highway 1.0 has it among instructions that processors with it may lack.
-    asm("vpdpwssd %2, %1, %0" : "+v"(sum->raw) : "v"(a.raw), "v"(b.raw));
-    return;
-  }
-#endif
-  *sum = hn::ReorderWidenMulAccumulate(D32(), a, b, *sum, *other);
+// Four of 8 bits in each lane, as two pairs of 16 bits: 0 and 2, 1 and 3.
+struct Pairs {
+  hn::Vec<D16> even, odd;
+};
+HWY_INLINE Pairs PairsOfWeights(hn::Vec<D8> weights) {
+  const hn::Vec<D16> both = hn::BitCast(D16(), weights);
+  return {hn::ShiftRight<8>(hn::ShiftLeft<8>(both)), hn::ShiftRight<8>(both)};
+}
+HWY_INLINE Pairs PairsOfStates(hn::Vec<D32> states) {
+  const hn::Repartition<uint16_t, D32> du16;
+  return {hn::And(hn::BitCast(D16(), states), hn::Set(D16(), 255)),
+          hn::BitCast(D16(), hn::ShiftRight<8>(hn::BitCast(du16, states)))};
 }
 
-// products[r] = weights * x of row r, summed in integers.
-template <int kRows, bool kVnni>
-HWY_INLINE void MultiplyInt8s(const int8_t* HWY_RESTRICT weights, size_t pairs,
-                              const int16_t* HWY_RESTRICT x, size_t x_stride,
-                              V (&products)[kRows][4]) {
-  const D d;
+// products[r] = weights * x of row r.
+template <int kRows>
+HWY_INLINE void MultiplyPairs(const int8_t* HWY_RESTRICT weights, size_t depth,
+                              const uint8_t* HWY_RESTRICT x, size_t x_stride,
+                              hn::Vec<D32> (&products)[kRows][4]) {
   const D32 d32;
-  const D16 d16;
-  const D8 d8;
-  const size_t lanes = hn::Lanes(d);
+  const size_t lanes = hn::Lanes(d32);
+  // Each lane's sum is spread over two, in an order that the last step knows.
   hn::Vec<D32> sums[kRows][4], others[kRows][4];
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g) sums[r][g] = others[r][g] = hn::Zero(d32);
   }
-  for (size_t k = 0; k < pairs; ++k, weights += 8 * lanes) {
-    hn::Vec<D16> states[kRows];
+  for (size_t k = 0; k < depth; k += 4, weights += 16 * lanes) {
+    Pairs states[kRows];
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, x + r * x_stride + 2 * k, sizeof(pair));
-      states[r] = hn::BitCast(d16, hn::Set(d32, pair));
+      int32_t four;
+      std::memcpy(&four, x + r * x_stride + k, sizeof(four));
+      states[r] = PairsOfStates(hn::Set(d32, four));
     }
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g) {
-      const hn::Vec<D16> weight =
-          hn::PromoteTo(d16, hn::Load(d8, weights + 2 * g * lanes));
+      const Pairs weight =
+          PairsOfWeights(hn::Load(D8(), weights + 4 * g * lanes));
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
-        AddProducts<kVnni>(weight, states[r], &sums[r][g], &others[r][g]);
+        sums[r][g] = hn::ReorderWidenMulAccumulate(
+            d32, weight.even, states[r].even, sums[r][g], others[r][g]);
+        sums[r][g] = hn::ReorderWidenMulAccumulate(
+            d32, weight.odd, states[r].odd, sums[r][g], others[r][g]);
       }
     }
   }
@@ -125,10 +125,58 @@ HWY_INLINE void MultiplyInt8s(const int8_t* HWY_RESTRICT weights, size_t pairs,
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g) {
-      products[r][g] = hn::ConvertTo(
-          d, hn::RearrangeToOddPlusEven(sums[r][g], others[r][g]));
+      products[r][g] = hn::RearrangeToOddPlusEven(sums[r][g], others[r][g]);
     }
   }
+}
+
+#if HWY_TARGET == HWY_AVX3
+
+template <int kRows>
+HWY_INLINE void MultiplyVnni(const int8_t* HWY_RESTRICT weights, size_t depth,
+                             const uint8_t* HWY_RESTRICT x, size_t x_stride,
+                             hn::Vec<D32> (&products)[kRows][4]) {
+  const D32 d32;
+  const size_t lanes = hn::Lanes(d32);
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; ++g) products[r][g] = hn::Zero(d32);
+  }
+  for (size_t k = 0; k < depth; k += 4, weights += 16 * lanes) {
+    hn::Vec<D32> states[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      int32_t four;
+      std::memcpy(&four, x + r * x_stride + k, sizeof(four));
+      states[r] = hn::Set(d32, four);
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; ++g) {
+      const hn::Vec<D8> weight = hn::Load(D8(), weights + 4 * g * lanes);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        // Highway 1.0 has it nowhere; see docs/adr/0027-eight-bit-products.md.
+        asm("vpdpbusd %2, %1, %0"
+            : "+v"(products[r][g].raw)
+            : "v"(states[r].raw), "v"(weight.raw));
+      }
+    }
+  }
+}
+
+#endif  // HWY_TARGET == HWY_AVX3
+
+template <int kRows, bool kVnni>
+HWY_INLINE void MultiplyInt8s(const int8_t* weights, size_t depth,
+                              const uint8_t* x, size_t x_stride,
+                              hn::Vec<D32> (&products)[kRows][4]) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (kVnni) {
+    return MultiplyVnni<kRows>(weights, depth, x, x_stride, products);
+  }
+#endif
+  MultiplyPairs<kRows>(weights, depth, x, x_stride, products);
 }
 
 #endif  // HWY_TARGET == HWY_SCALAR
@@ -158,21 +206,28 @@ HWY_NOINLINE void FloatTile(const FloatSums& s, size_t p, size_t row) {
   }
 }
 
+// gate + scales * (product - offsets), of the lanes from `at` on.
+template <class S>
+HWY_INLINE V AddScaled(hn::Vec<D32> product, const S& s, size_t at, V gate) {
+  const D d;
+  const auto sum = hn::Sub(product, hn::Load(D32(), s.offsets + at));
+  return hn::MulAdd(hn::ConvertTo(d, sum), hn::Load(d, s.scales + at), gate);
+}
+
 template <int kRows, bool kVnni>
 HWY_NOINLINE void Int8Tile(const Int8Sums& s, size_t p, size_t row) {
   const D d;
   const size_t lanes = hn::Lanes(d), wide = 4 * lanes;
-  V products[kRows][4];
-  MultiplyInt8s<kRows, kVnni>(s.weights + p * s.pairs * 2 * wide, s.pairs,
+  hn::Vec<D32> products[kRows][4];
+  MultiplyInt8s<kRows, kVnni>(s.weights + p * s.depth * wide, s.depth,
                               s.x + row * s.x_stride, s.x_stride, products);
-  const float* scales = s.scales + p * wide;
   float* gates = s.gates + (row * s.blocks + p) * wide;
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r, gates += s.blocks * wide) {
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g) {
-      hn::Store(hn::MulAdd(products[r][g], hn::Load(d, scales + g * lanes),
-                           hn::Load(d, gates + g * lanes)),
+      hn::Store(AddScaled(products[r][g], s, p * wide + g * lanes,
+                          hn::Load(d, gates + g * lanes)),
                 d, gates + g * lanes);
     }
   }
@@ -245,27 +300,30 @@ template <int kRows, bool kVnni, class T>
 HWY_INLINE void Int8StepTile(const RecurrentStep& s, const T* table, size_t p,
                              size_t row) {
   const D d;
-  const hn::Rebind<int16_t, D32> d16;
+  const D32 d32;
+  const hn::Rebind<uint8_t, D32> d8;
   const size_t lanes = hn::Lanes(d), wide = 4 * lanes;
   const size_t units = s.blocks * lanes;
-  V gates[kRows][4];
-  MultiplyInt8s<kRows, kVnni>(s.int8s + p * s.depth * wide, s.depth / 2,
-                              s.rounded + row * units, units, gates);
-  const float* scales = s.scales + p * wide;
+  hn::Vec<D32> products[kRows][4];
+  MultiplyInt8s<kRows, kVnni>(s.int8s + p * s.depth * wide, s.depth,
+                              s.rounded + row * units, units, products);
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
     const size_t entry = (s.entries[row + r] * s.blocks + p) * wide;
+    V gates[4];
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g) {
-      gates[r][g] = hn::MulAdd(gates[r][g], hn::Load(d, scales + g * lanes),
-                               LoadGate(table, entry + g * lanes));
+      gates[g] = LoadGate(table, entry + g * lanes);
+      if (s.depth == 0) continue;
+      gates[g] = AddScaled(products[r][g], s, p * wide + g * lanes, gates[g]);
     }
     FetchNext(s, table, p, row + r);
     const size_t at = (row + r) * units + p * lanes;
-    const V h = UpdateCell(gates[r], s.c + at);
+    const V h = UpdateCell(gates, s.c + at);
     hn::Store(h, d, s.h + at);
-    const auto rounded = hn::NearestInt(hn::Mul(h, hn::Set(d, s.x_scale)));
-    hn::Store(hn::DemoteTo(d16, rounded), d16, s.next_rounded + at);
+    const auto rounded = hn::NearestInt(hn::Mul(h, hn::Set(d, kStateScale)));
+    hn::Store(hn::DemoteTo(d8, hn::Add(rounded, hn::Set(d32, kStateZero))), d8,
+              s.next_rounded + at);
   }
 }
 
