@@ -40,9 +40,9 @@ constexpr int kTrials = kDistilled + 2;
 const SweepHarness& SmallSweep() {
   static const auto* const sweep = [] {
     auto* const harness = new SweepHarness(
-        {"--dataset=sample", "--sample_rows=4000", "--student=tiny,mini",
+        {"--dataset=sample", "--sample_rows=12000", "--student=tiny,small",
          "--temperature=1,2", "--loss_rate=0.1,0.5", "--loss_option=kl_div,mse",
-         "--train_epoch=3", "--vocab_size=1000", "--workers=2"});
+         "--train_epoch=6", "--vocab_size=1000", "--workers=2"});
     EXPECT_EQ(harness->Run(), 0) << harness->Output();
     return harness;
   }();
@@ -128,8 +128,8 @@ TEST_F(ReportBrowserTest, EveryPlotIsThereWithAxesAndUnits) {
        ".curve",
        2 * kTrials},
       {"parallel",
-       {"embedding_dim", "loss_option", "loss_rate", "temperature",
-        "parameters", "accuracy [%]"},
+       {"hidden_dim", "embedding_dim", "loss_option", "loss_rate",
+        "temperature", "parameters", "accuracy [%]"},
        ".curve",
        kTrials},
       {"gains",
@@ -258,6 +258,11 @@ TEST_F(ReportBrowserTest, ReadableOnAPhoneInTheDarkAndOnPaper) {
   ASSERT_OK(browser_->SetViewport(390, 844));
   Open(ReportOfSmallSweep());
   EXPECT_LE(Eval("document.documentElement.scrollWidth").get<int>(), 390);
+  EXPECT_GE(Eval("document.querySelector('#parameters svg')"
+                 ".getBoundingClientRect().width")
+                .get<int>(),
+            640)
+      << "letters shrink with the plot";
   ASSERT_OK(browser_->KeepScreenshot("report-390"));
   EXPECT_THAT(browser_->TakeErrors(), IsEmpty());
 }
