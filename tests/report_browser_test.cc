@@ -203,7 +203,9 @@ TEST_F(ReportBrowserTest, TiesAreThoseOfThePredictions) {
   // What the page calls a model -> the file of its predictions.
   std::vector<std::pair<std::string, std::string>> models;
   const Json results = Json::parse(*ReadFile(sweep.InWork("results.json")));
-  for (const std::string& name : *ListDirectory(sweep.InWork("teachers"))) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> files,
+                       ListDirectory(sweep.InWork("teachers")));
+  for (const std::string& name : files) {
     if (!absl::EndsWith(name, kPredictionsFile)) continue;
     models.emplace_back(results["teachers"][0]["fingerprint"],
                         sweep.InWork("teachers/" + name));
