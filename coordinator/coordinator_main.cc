@@ -9,6 +9,7 @@
 #include "base/metrics_flags.h"
 #include "base/status_macros.h"
 #include "coordinator/cluster_flags.h"
+#include "coordinator/dashboard_flags.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/lease_flags.h"
@@ -41,6 +42,7 @@ ABSL_FLAG(bool, replace_dataset, SweepOptions().replace_dataset,
           "Label anew when the store holds another dataset of this name");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_CLUSTER_FLAGS();
+KODISTIL_DEFINE_DASHBOARD_FLAGS();
 KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_LEASE_FLAGS();
@@ -67,6 +69,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   TeachersFromFlags(&options);
   DrainFromFlags(&options.drain_grace, &options.drain_limit);
   options.metrics = MetricsFromFlags();
+  options.dashboard = DashboardFromFlags(options.access.insecure);
   return options;
 }
 }  // namespace

@@ -144,8 +144,10 @@ Json RunningJson(const SweepResults& results) {
   return running;
 }
 
+// Before the trials are known they have not ended.
 bool Ended(const SweepResults& results) {
-  return std::none_of(results.trials.begin(), results.trials.end(),
+  return !results.trials.empty() &&
+         std::none_of(results.trials.begin(), results.trials.end(),
                       [](const Trial& trial) {
                         return trial.state() == Trial::STATE_PENDING ||
                                trial.state() == Trial::STATE_RUNNING;
@@ -177,17 +179,21 @@ std::string ReportDataJson(const SweepResults& results) {
                    Json::error_handler_t::replace);
 }
 
-std::string ReportPage(absl::string_view data_json, ReportKind kind) {
-  const bool live = kind == ReportKind::kLive;
-  const std::string policy = absl::StrCat(
+std::string ReportPolicy(ReportKind kind) {
+  return absl::StrCat(
       "default-src 'none'; style-src ", HashSource(kReportStyle),
       "; script-src ", HashSource(kReportLibrary), " ",
       HashSource(kReportScript), "; img-src data:; connect-src ",
-      live ? "'self'" : "'none'", "; base-uri 'none'; form-action 'none'");
+      kind == ReportKind::kLive ? "'self'" : "'none'",
+      "; base-uri 'none'; form-action 'none'");
+}
+
+std::string ReportPage(absl::string_view data_json, ReportKind kind) {
+  const bool live = kind == ReportKind::kLive;
   // No text in it can end the element that holds it.
   const std::string data = absl::StrReplaceAll(data_json, {{"<", "\\u003c"}});
   return absl::StrReplaceAll(kReportPage,
-                             {{"{{POLICY}}", policy},
+                             {{"{{POLICY}}", ReportPolicy(kind)},
                               {"{{LIVE}}", live ? "true" : "false"},
                               {"{{STYLE}}", kReportStyle},
                               {"{{DATA}}", data},

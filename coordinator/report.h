@@ -18,8 +18,12 @@ std::string ReportDataJson(const SweepResults& results);
 
 enum class ReportKind {
   kFile,  // needs nothing but itself
-  kLive,  // asks for "data.json" beside it until the sweep has ended
+  kLive,  // asks a Dashboard for news until the sweep has ended
 };
+
+// The Content-Security-Policy of the page: nothing but its own scripts and
+// style, by their hashes, and for kLive its own server.
+std::string ReportPolicy(ReportKind kind);
 
 // The page, which loads nothing from elsewhere and runs no script but its own:
 // its policy says so to the browser.

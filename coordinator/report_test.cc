@@ -136,6 +136,10 @@ TEST(ReportTest, RunningTrialsShowTheirEpochs) {
   EXPECT_EQ(data["running"][0]["history"].size(), 1u);
 }
 
+TEST(ReportTest, WhatHasNoTrialsYetHasNotEnded) {
+  EXPECT_EQ(Data(SweepResults())["ended"], false);
+}
+
 TEST(ReportTest, NoTextLeavesItsElement) {
   const std::string page =
       ReportPage(ReportDataJson(Example()), ReportKind::kFile);

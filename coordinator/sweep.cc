@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -24,6 +23,7 @@
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator_server.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
 #include "coordinator/ledger_metrics.h"
@@ -31,6 +31,7 @@
 #include "coordinator/supervisor.h"
 #include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
+#include "coordinator/sweep_status.h"
 #include "coordinator/sweep_teachers.h"
 #include "coordinator/teacher_axis.h"
 #include "coordinator/vocabularies.h"
@@ -44,21 +45,6 @@ using v1::TrialInputs;
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-// host and port of "host:port".
-absl::StatusOr<std::pair<std::string, int>> ParseListen(
-    const std::string& listen) {
-  if (listen.empty()) return std::make_pair(std::string("127.0.0.1"), 0);
-  const size_t colon = listen.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen: found '", listen, "', expected host:port"));
-  }
-  return std::make_pair(listen.substr(0, colon), port);
 }
 
 // One run of a sweep: the steps in order, and what they share.
@@ -102,6 +88,7 @@ class Sweep {
   // And what writes its results.
   absl::Status OpenLedger();
   absl::Status Serve();
+  absl::Status OpenDashboard();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
   absl::Status PrepareTeachers();
@@ -111,7 +98,12 @@ class Sweep {
   absl::Status TrainStudents();
   absl::StatusOr<std::string> StoreAddress();
   TrialInputs InputsOf(const StudentConfig& config);
+  // Dataset and teachers.
+  SweepResults Base() const;
+  void AddTrials(SweepResults* results) const;
   SweepResults Results() const;
+  // Gives the dashboard what is known besides trials.
+  void ShowBase();
   SweepOutcome Outcome() const;
 
   SweepOptions options_;
@@ -129,6 +121,8 @@ class Sweep {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SweepOutputs> outputs_;
   std::unique_ptr<CoordinatorServer> server_;
+  // Null when none is wanted. It asks the three above.
+  std::unique_ptr<Dashboard> dashboard_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
@@ -145,7 +139,7 @@ absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
   KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
-  KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
+  KODISTIL_ASSIGN_OR_RETURN(const auto listen, options_.ListenAddress());
   std::tie(host_, port_) = listen;
   advertised_ = options_.advertise.empty() ? host_ : options_.advertise;
   if (options_.advertise.empty() && (host_ == "0.0.0.0" || host_ == "[::]")) {
@@ -223,7 +217,30 @@ absl::Status Sweep::Serve() {
   KODISTIL_ASSIGN_OR_RETURN(
       server_, CoordinatorServer::Start(server, service, ledger_.get(),
                                         artifacts_.get(), checkpoints_.get()));
-  return WritePortFile(InWork("run/coordinator.port"), server_->port());
+  KODISTIL_RETURN_IF_ERROR(
+      WritePortFile(InWork("run/coordinator.port"), server_->port()));
+  return OpenDashboard();
+}
+
+absl::Status Sweep::OpenDashboard() {
+  if (options_.dashboard.port < 0) return absl::OkStatus();
+  DashboardSource source;
+  source.version = [this] {
+    // Every version is another one than 0.
+    return ledger_->WaitForChange(/*seen=*/0, absl::ZeroDuration());
+  };
+  source.add_trials = [this](SweepResults* results) { AddTrials(results); };
+  source.status = [this] {
+    return StatusLines(server_->status().Look(absl::Now()));
+  };
+  KODISTIL_ASSIGN_OR_RETURN(
+      dashboard_, Dashboard::Start(options_.dashboard, std::move(source)));
+  SayLine(absl::StrCat("dashboard: http://", dashboard_->address(), "/"));
+  return absl::OkStatus();
+}
+
+void Sweep::ShowBase() {
+  if (dashboard_ != nullptr) dashboard_->Show(Base());
 }
 
 absl::Status Sweep::LoadDataset() {
@@ -245,6 +262,7 @@ absl::Status Sweep::LoadDataset() {
       SayLine(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
     }
   }
+  ShowBase();
   if (options_.label_only) return absl::OkStatus();
   for (const Split split : {Split::kTrain, Split::kTest}) {
     if (dataset_.IndicesOf(split).empty()) {
@@ -337,6 +355,7 @@ absl::Status Sweep::LabelRows() {
         return wanted;
       }));
   cluster_->StopTeachers();
+  ShowBase();
   return absl::OkStatus();
 }
 
@@ -417,6 +436,10 @@ absl::Status Sweep::TrainStudents() {
     absl::SleepFor(2 * CoordinatorServiceOptions().retry_after);
   }
   cluster_->StopAll();
+  if (dashboard_ != nullptr && !stopped_()) {
+    dashboard_->WaitForViewers(absl::Seconds(5));  // pages ask every 2 s
+  }
+  dashboard_ = nullptr;
   server_ = nullptr;
   return status;
 }
@@ -431,13 +454,22 @@ void Sweep::Stay() {
   metrics_->BeginDrain();
 }
 
-SweepResults Sweep::Results() const {
+SweepResults Sweep::Base() const {
   SweepResults results;
   results.dataset = dataset_.name;
   results.dataset_fingerprint = dataset_fingerprint_;
   if (teachers_ != nullptr) results.teachers = teachers_->Results();
-  results.trials = ledger_->Trials();
-  outputs_->AddPredictions(&results);
+  return results;
+}
+
+void Sweep::AddTrials(SweepResults* results) const {
+  results->trials = ledger_->Trials();
+  outputs_->AddPredictions(results);
+}
+
+SweepResults Sweep::Results() const {
+  SweepResults results = Base();
+  AddTrials(&results);
   return results;
 }
 

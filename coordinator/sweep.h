@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "base/access.h"
 #include "base/metrics_endpoint.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/sweep.pb.h"
@@ -81,6 +83,8 @@ struct SweepOptions {
   AccessOptions access;
   // Where the coordinator shows its metrics.
   MetricsEndpointOptions metrics;
+  // Where browsers follow the sweep.
+  DashboardOptions dashboard;
   // Stops after labelling: no trials.
   bool label_only = false;
   // Once the sweep is over, goes on answering workers and people until it is
@@ -88,6 +92,8 @@ struct SweepOptions {
   bool stay = false;
 
   absl::Status Validate() const;
+  // Host and port of `listen`; INVALID_ARGUMENT when it is not host:port.
+  absl::StatusOr<std::pair<std::string, int>> ListenAddress() const;
 };
 
 struct SweepOutcome {

@@ -127,9 +127,10 @@ function showSummary() {
   }
   facts.push(['trials', [Array.from(counts).map(
       ([state, count]) => `${commas(count)} ${state.toLowerCase()}`)
-      .join(', ')]]);
-  byId('dataset').textContent = `on ${results.dataset}`;
-  document.title = `KoDistil sweep on ${results.dataset}`;
+      .join(', ') || 'not known yet']]);
+  const dataset = results.dataset ? `on ${results.dataset}` : '';
+  byId('dataset').textContent = dataset;
+  document.title = `KoDistil sweep ${dataset}`;
   const cards = d3.select(byId('summary')).selectAll('div').data(facts)
       .join('div');
   cards.text('');
@@ -202,31 +203,36 @@ function show(data) {
   showChoice();
 }
 
+async function answerOf(path) {
+  const response = await fetch(path, {cache: 'no-store'});
+  if (!response.ok) throw new Error(`${path}: answer ${response.status}`);
+  return response.json();
+}
+
 // Of a sweep that runs: asks for news until it has ended.
 function follow() {
-  let before = '';
-  const status = (text) => {
-    byId('status').textContent = text;
+  let version = '';
+  const say = (lines) => {
+    byId('status').textContent = lines.join('\n');
   };
   const ask = async () => {
+    let status = null;
     try {
-      const response = await fetch('data.json', {cache: 'no-store'});
-      if (!response.ok) throw new Error(`answer ${response.status}`);
-      const text = await response.text();
-      if (text !== before) {
-        before = text;
-        show(JSON.parse(text));
+      status = await answerOf('status.json');
+      if (status.version !== version) {
+        show(await answerOf('data.json'));
+        version = status.version;
       }
     } catch (error) {
-      status('The coordinator cannot be reached: the sweep has ended or was ' +
-          'stopped. Its report is report.html in the work folder.');
+      say(['The coordinator cannot be reached: the sweep has ended or was ' +
+          'stopped. Its report is report.html in the work folder.']);
       return;
     }
     if (view.model.ended) {
-      status('The sweep has ended.');
+      say(['The sweep has ended.']);
       return;
     }
-    status('The sweep runs; this page follows it.');
+    say(['The sweep runs; this page follows it.', ...status.lines]);
     setTimeout(ask, 2000);
   };
   ask();

@@ -100,9 +100,12 @@ function plotTradeoff(host, model, shown, x) {
       .attr('d', (row) => symbolPath(row, 70))
       .append('title').text(rowTitle);
   const boxes = [];  // of labels: one that would cover another is left out
+  // Left of the mark where there is place before the axis.
+  const side = (row) => px(row) - 7 - 7 * row.name.length >= at.left ? -7 : 7;
   const free = (row) => {
-    const right = px(row) - 7, left = right - 7 * row.name.length;
-    const y = py(row) - 7;
+    const width = 7 * row.name.length, y = py(row) - 7;
+    const left = px(row) + (side(row) < 0 ? -7 - width : 7);
+    const right = left + width;
     if (boxes.some((box) => left < box.right && box.left < right &&
         Math.abs(box.y - y) < 14)) {
       return false;
@@ -112,8 +115,9 @@ function plotTradeoff(host, model, shown, x) {
   };
   svg.selectAll('text.name').data(front.slice().reverse().filter(free))
       .join('text')
-      .attr('class', 'name').attr('text-anchor', 'end')
-      .attr('x', (row) => px(row) - 7).attr('y', (row) => py(row) - 7)
+      .attr('class', 'name')
+      .attr('text-anchor', (row) => side(row) < 0 ? 'end' : 'start')
+      .attr('x', (row) => px(row) + side(row)).attr('y', (row) => py(row) - 7)
       .text((row) => row.name);
 }
 
