@@ -16,7 +16,7 @@ fi
 model=$(realpath "$1")
 sentences=$(realpath "$2")
 readonly model sentences seconds=${3:-10}
-readonly connections=${CONNECTIONS:-128} threads=${THREADS:-2}
+readonly connections=${CONNECTIONS:-256} threads=${THREADS:-2}
 readonly python=${PYTHON:-/usr/bin/python3}
 scratch=$(mktemp -d)
 server=0
