@@ -40,9 +40,9 @@ constexpr int kTrials = kDistilled + 2;
 const SweepHarness& SmallSweep() {
   static const auto* const sweep = [] {
     auto* const harness = new SweepHarness(
-        {"--dataset=sample", "--sample_rows=12000", "--student=tiny,small",
+        {"--dataset=sample", "--sample_rows=8000", "--student=tiny,small",
          "--temperature=1,2", "--loss_rate=0.1,0.5", "--loss_option=kl_div,mse",
-         "--train_epoch=6", "--vocab_size=1000", "--workers=2"});
+         "--train_epoch=3", "--lr=0.005", "--vocab_size=1000", "--workers=2"});
     EXPECT_EQ(harness->Run(), 0) << harness->Output();
     return harness;
   }();
