@@ -99,7 +99,8 @@ function plotTradeoff(host, model, shown, x) {
       .attr('transform', (row) => `translate(${px(row)},${py(row)})`)
       .attr('d', (row) => symbolPath(row, 70))
       .append('title').text(rowTitle);
-  const boxes = [];  // of labels: one that would cover another is left out
+  // Of labels: one that would cover another or a mark is left out.
+  const boxes = [];
   // Left of the mark where there is place before the axis.
   const side = (row) => px(row) - 7 - 7 * row.name.length >= at.left ? -7 : 7;
   const free = (row) => {
@@ -107,7 +108,9 @@ function plotTradeoff(host, model, shown, x) {
     const left = px(row) + (side(row) < 0 ? -7 - width : 7);
     const right = left + width;
     if (boxes.some((box) => left < box.right && box.left < right &&
-        Math.abs(box.y - y) < 14)) {
+        Math.abs(box.y - y) < 14) ||
+        rows.some((other) => left < px(other) + 5 && px(other) - 5 < right &&
+          other !== row && Math.abs(py(other) - (y - 4)) < 10)) {
       return false;
     }
     boxes.push({left, right, y});
