@@ -13,8 +13,8 @@ flags=("$@")
 if ((${#flags[@]} == 0)); then
   : "${KODISTIL_DATA:?names no folder: bench/workers.sh expects nsmc in it}"
   flags=(--dataset=nsmc "--data_dir=$KODISTIL_DATA/nsmc"
-    "--tokenizer_dir=$KODISTIL_DATA/seed/tokenizer" --student=base,small
-    --temperature=1,2 --loss_rate=0.1,0.5 --no_twins --train_epoch=1)
+    "--tokenizer_dir=$KODISTIL_DATA/seed/tokenizer" "--student=base,small"
+    "--temperature=1,2" "--loss_rate=0.1,0.5" --no_twins --train_epoch=1)
 fi
 scratch=$(mktemp -d)
 coordinator=0
