@@ -1,18 +1,26 @@
 #include "base/torch_threads.h"
 
-#include <ATen/Parallel.h>
+#include <exception>
 
-#ifndef INTRA_OP_PARALLEL
-#error "at::parallel_for is serial here: compile this file with -fopenmp"
+#ifndef _OPENMP
+#error "the pragma below would be ignored: compile this file with -fopenmp"
 #endif
 
 namespace kodistil {
 
-void RunOnTorchThreads(int64_t count,
+void RunOnTorchThreads(int threads, int64_t count,
                        const std::function<void(int64_t)>& body) {
-  at::parallel_for(0, count, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(i);
-  });
+  std::exception_ptr thrown;
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int64_t i = 0; i < count; ++i) {
+    try {
+      body(i);
+    } catch (...) {
+#pragma omp critical(kodistil_torch_threads)
+      thrown = std::current_exception();
+    }
+  }
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 }  // namespace kodistil

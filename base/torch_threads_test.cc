@@ -1,7 +1,5 @@
 #include "base/torch_threads.h"
 
-#include <ATen/Parallel.h>
-
 #include <cstdint>
 #include <set>
 #include <stdexcept>
@@ -19,11 +17,11 @@ namespace {
 using ::testing::ElementsAre;
 
 // Whether two bodies are ever there at the same time: each waits for the other.
-bool BodiesMeet(absl::Duration limit) {
+bool BodiesMeet(int threads, absl::Duration limit) {
   absl::Mutex mutex;
   int inside = 0;
   bool met = true;
-  RunOnTorchThreads(2, [&](int64_t) {
+  RunOnTorchThreads(threads, 2, [&](int64_t) {
     const absl::MutexLock lock(&mutex);
     ++inside;
     const auto both = [&] { return inside == 2; };
@@ -33,17 +31,15 @@ bool BodiesMeet(absl::Duration limit) {
 }
 
 TEST(TorchThreadsTest, BodiesRunAtTheSameTime) {
-  at::set_num_threads(2);
-  EXPECT_TRUE(BodiesMeet(absl::Seconds(30)));
+  EXPECT_TRUE(BodiesMeet(2, absl::Seconds(30)));
 }
 
 // The control: what the test above would see if there were one thread.
 TEST(TorchThreadsTest, OneThreadRunsThemInTurn) {
-  at::set_num_threads(1);
-  EXPECT_FALSE(BodiesMeet(absl::Milliseconds(10)));
+  EXPECT_FALSE(BodiesMeet(1, absl::Milliseconds(10)));
   std::vector<int64_t> order;
   std::set<std::thread::id> threads;
-  RunOnTorchThreads(3, [&](int64_t i) {
+  RunOnTorchThreads(1, 3, [&](int64_t i) {
     order.push_back(i);
     threads.insert(std::this_thread::get_id());
   });
@@ -52,10 +48,9 @@ TEST(TorchThreadsTest, OneThreadRunsThemInTurn) {
 }
 
 TEST(TorchThreadsTest, ExceptionsComeOutOnce) {
-  at::set_num_threads(2);
-  EXPECT_THROW(
-      RunOnTorchThreads(2, [](int64_t) { throw std::runtime_error("full"); }),
-      std::runtime_error);
+  EXPECT_THROW(RunOnTorchThreads(
+                   2, 2, [](int64_t) { throw std::runtime_error("full"); }),
+               std::runtime_error);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "student_trainer/packed_lstm.h"
 
+#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -158,7 +159,7 @@ DirectionWeights WeightsAt(const variable_list& list, int direction) {
 
 // Runs `body` for both directions, on two threads where there are two.
 void ForBothDirections(const std::function<void(int)>& body) {
-  RunOnTorchThreads(2, [&](int64_t direction) {
+  RunOnTorchThreads(at::get_num_threads(), 2, [&](int64_t direction) {
     const torch::NoGradGuard no_grad;  // thread-local
     body(static_cast<int>(direction));
   });
