@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "base/torch_threads.h"
+#include "base/openmp_bridge.h"
 #include "student_trainer/lstm_kernels.h"
 
 namespace kodistil {
@@ -159,7 +159,7 @@ DirectionWeights WeightsAt(const variable_list& list, int direction) {
 
 // Runs `body` for both directions, on two threads where there are two.
 void ForBothDirections(const std::function<void(int)>& body) {
-  RunOnTorchThreads(at::get_num_threads(), 2, [&](int64_t direction) {
+  RunOnThreads(at::get_num_threads(), 2, [&](int64_t direction) {
     const torch::NoGradGuard no_grad;  // thread-local
     body(static_cast<int>(direction));
   });

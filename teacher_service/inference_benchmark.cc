@@ -17,8 +17,8 @@
 #include "absl/time/time.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/openmp_bridge.h"
 #include "base/status_macros.h"
-#include "base/torch_threads.h"
 #include "corpus/wordpiece_tokenizer.h"
 #include "teacher_service/padded_encoder.h"
 #include "teacher_service/torch_device.h"
@@ -194,7 +194,7 @@ class PeakProbe {
     const int threads = TorchThreads();
     const SerialBlas serial;
     own_.push_back(Rate(threads, [&] {
-      RunOnTorchThreads(threads, threads, [&](int64_t) {
+      RunOnThreads(threads, threads, [&](int64_t) {
         const c10::InferenceMode inference;
         at::mm(a_, b_);
       });

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/openmp_bridge.h"
 #include "base/status_macros.h"
 #include "base/torch_bridge.h"
-#include "base/torch_threads.h"
 #include "teacher_service/packed_rows.h"
 #include "teacher_service/torch_device.h"
 #include "teacher_service/transformer_model.h"
@@ -149,7 +149,7 @@ void Network::ForwardParts(const TransformerModel& model,
   }
   const SerialBlas guard;
   std::atomic<size_t> next{0};
-  RunOnTorchThreads(threads, threads, [&](int64_t) {
+  RunOnThreads(threads, threads, [&](int64_t) {
     const c10::InferenceMode inference;
     // The longest rows, which take longest, first.
     for (size_t i = next++; i + 1 < cuts.size(); i = next++) {

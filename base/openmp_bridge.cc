@@ -1,4 +1,4 @@
-#include "base/torch_threads.h"
+#include "base/openmp_bridge.h"
 
 #include <exception>
 
@@ -8,15 +8,15 @@
 
 namespace kodistil {
 
-void RunOnTorchThreads(int threads, int64_t count,
-                       const std::function<void(int64_t)>& body) {
+void RunOnThreads(int threads, int64_t count,
+                  const std::function<void(int64_t)>& body) {
   std::exception_ptr thrown;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < count; ++i) {
     try {
       body(i);
     } catch (...) {
-#pragma omp critical(kodistil_torch_threads)
+#pragma omp critical(kodistil_openmp_bridge)
       thrown = std::current_exception();
     }
   }

@@ -1,7 +1,7 @@
 // OpenMP threads for work of our own beside LibTorch's.
 
-#ifndef KODISTIL_BASE_TORCH_THREADS_H_
-#define KODISTIL_BASE_TORCH_THREADS_H_
+#ifndef KODISTIL_BASE_OPENMP_BRIDGE_H_
+#define KODISTIL_BASE_OPENMP_BRIDGE_H_
 
 #include <cstdint>
 #include <functional>
@@ -16,9 +16,9 @@ namespace kodistil {
 //
 // at::parallel_for, a template, runs everything on the calling thread, without
 // a word, in a file that is not compiled for OpenMP; only this one is.
-void RunOnTorchThreads(int threads, int64_t count,
-                       const std::function<void(int64_t)>& body);
+void RunOnThreads(int threads, int64_t count,
+                  const std::function<void(int64_t)>& body);
 
 }  // namespace kodistil
 
-#endif  // KODISTIL_BASE_TORCH_THREADS_H_
+#endif  // KODISTIL_BASE_OPENMP_BRIDGE_H_

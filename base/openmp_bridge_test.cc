@@ -1,4 +1,4 @@
-#include "base/torch_threads.h"
+#include "base/openmp_bridge.h"
 
 #include <cstdint>
 #include <set>
@@ -21,7 +21,7 @@ bool BodiesMeet(int threads, absl::Duration limit) {
   absl::Mutex mutex;
   int inside = 0;
   bool met = true;
-  RunOnTorchThreads(threads, 2, [&](int64_t) {
+  RunOnThreads(threads, 2, [&](int64_t) {
     const absl::MutexLock lock(&mutex);
     ++inside;
     const auto both = [&] { return inside == 2; };
@@ -30,16 +30,16 @@ bool BodiesMeet(int threads, absl::Duration limit) {
   return met;
 }
 
-TEST(TorchThreadsTest, BodiesRunAtTheSameTime) {
+TEST(OpenmpBridgeTest, BodiesRunAtTheSameTime) {
   EXPECT_TRUE(BodiesMeet(2, absl::Seconds(30)));
 }
 
 // The control: what the test above would see if there were one thread.
-TEST(TorchThreadsTest, OneThreadRunsThemInTurn) {
+TEST(OpenmpBridgeTest, OneThreadRunsThemInTurn) {
   EXPECT_FALSE(BodiesMeet(1, absl::Milliseconds(10)));
   std::vector<int64_t> order;
   std::set<std::thread::id> threads;
-  RunOnTorchThreads(1, 3, [&](int64_t i) {
+  RunOnThreads(1, 3, [&](int64_t i) {
     order.push_back(i);
     threads.insert(std::this_thread::get_id());
   });
@@ -47,10 +47,10 @@ TEST(TorchThreadsTest, OneThreadRunsThemInTurn) {
   EXPECT_THAT(threads, ElementsAre(std::this_thread::get_id()));
 }
 
-TEST(TorchThreadsTest, ExceptionsComeOutOnce) {
-  EXPECT_THROW(RunOnTorchThreads(
-                   2, 2, [](int64_t) { throw std::runtime_error("full"); }),
-               std::runtime_error);
+TEST(OpenmpBridgeTest, ExceptionsComeOutOnce) {
+  EXPECT_THROW(
+      RunOnThreads(2, 2, [](int64_t) { throw std::runtime_error("full"); }),
+      std::runtime_error);
 }
 
 }  // namespace
