@@ -18,7 +18,7 @@ constexpr size_t kMaxFormNames = 64;
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  c = absl::ascii_tolower(c);
+  c |= 0x20;  // in ASCII, to lower case
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -77,8 +77,8 @@ void HttpReply::Defer(std::function<void()> task) const {
 
 absl::StatusOr<std::string> PercentDecode(absl::string_view text,
                                           bool plus_is_space) {
-  std::string decoded;
-  decoded.reserve(text.size());
+  std::string decoded(text.size(), '\0');
+  size_t size = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
     if (c == '+' && plus_is_space) c = ' ';
@@ -96,8 +96,9 @@ absl::StatusOr<std::string> PercentDecode(absl::string_view text,
       return absl::InvalidArgumentError(
           absl::StrCat("byte ", i, " stands for a NUL"));
     }
-    decoded.push_back(c);
+    decoded[size++] = c;
   }
+  decoded.resize(size);
   return decoded;
 }
 

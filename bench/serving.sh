@@ -6,16 +6,19 @@
 # --with=bench`. The load comes from this machine too and takes its part of it:
 # "server us" is what the server alone took of the processors for a request.
 # At half of saturation requests are due at a fixed rate (//serving:load_test).
+# What a machine gives changes from minute to minute: each of ROUNDS (3) has all
+# three, a ratio is of its round, and the last rows have the medians.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if (($# < 2)); then
-  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 model=$(realpath "$1")
 sentences=$(realpath "$2")
-readonly model sentences seconds=${3:-10}
+readonly model sentences seconds=${3:-5}
+readonly rounds=${ROUNDS:-3}
 readonly connections=${CONNECTIONS:-256} threads=${THREADS:-2}
 readonly python=${PYTHON:-/usr/bin/python3}
 scratch=$(mktemp -d)
@@ -116,24 +119,42 @@ sed 's/^/0\t/' "$sentences" >"$scratch/load.txt"
 
 # Cells of the table.
 row() {
-  printf '| %-14s | %10s | %5s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
+  printf '| %-5s | %-14s | %10s | %5s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
 }
 
-row server requests/s ratio 'p50 ms' 'p99 ms' 'server us' 'p99 at half' \
+# The median of a column of the rows of a server.
+median() {
+  grep "^$1 " "$scratch/rows" | awk -v column="$2" '{ print $column }' |
+    sort -g | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'
+}
+
+medians() {
+  row all "KoDistil $1" "$(median "$1" 2)" "$(median "$1" 3)" \
+    "$(median "$1" 4)" "$(median "$1" 5)" "$(median "$1" 6)" \
+    "$(median "$1" 7)" "$(median "$1" 8)"
+}
+
+row round server requests/s ratio 'p50 ms' 'p99 ms' 'server us' 'p99 at half' \
   'begun late'
-echo '|---|---:|---:|---:|---:|---:|---:|---:|'
-start_flask
-# More connections only make its threads fight for the interpreter.
-saturate 8
-base=$rate
-row 'Flask, PyTorch' "$rate" 1 "$p50" "$p99" "$cost" - -
-stop_server
-for precision in fp32 int8; do
-  start_ours "$precision"
-  saturate "$connections"
-  load_half
-  ratio=$(awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.1f", a / b }')
-  row "KoDistil $precision" "$rate" "$ratio" "$p50" "$p99" "$cost" "$half" \
-    "$late"
+echo '|---|---|---:|---:|---:|---:|---:|---:|---:|'
+for ((round = 1; round <= rounds; ++round)); do
+  start_flask
+  # More connections only make its threads fight for the interpreter.
+  saturate 8
+  base=$rate
+  row "$round" 'Flask, PyTorch' "$rate" 1 "$p50" "$p99" "$cost" - -
   stop_server
+  for precision in fp32 int8; do
+    start_ours "$precision"
+    saturate "$connections"
+    load_half
+    ratio=$(awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.1f", a / b }')
+    row "$round" "KoDistil $precision" "$rate" "$ratio" "$p50" "$p99" "$cost" \
+      "$half" "$late"
+    echo "$precision $rate $ratio $p50 $p99 $cost $half $late" \
+      >>"$scratch/rows"
+    stop_server
+  done
 done
+medians fp32
+medians int8

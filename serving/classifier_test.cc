@@ -1,5 +1,7 @@
 #include "serving/classifier.h"
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -156,6 +158,28 @@ TEST_F(ClassifierTest, JobsThatArriveTogetherAreComputedTogether) {
   }
   EXPECT_EQ(classifier_->counts().batches, 2u);
   EXPECT_EQ(classifier_->counts().rows, 50u);
+}
+
+// More than the kernel takes at once, the long ones first.
+TEST_F(ClassifierTest, ShortTextsDoNotWaitForLongOnes) {
+  options_.cache_rows = 0;
+  Create();
+  std::function<void()> flush;
+  std::vector<bool> was_long;
+  for (int i = 0; i < 64; ++i) {
+    const bool is_long = i < 32;
+    classifier_->Classify(
+        Job({is_long ? "영화가 정말 재미없다" : "영화"}),
+        [&](std::function<void()> task) { flush = std::move(task); },
+        [&was_long, is_long](const absl::StatusOr<Classification>& result) {
+          EXPECT_OK(result);
+          was_long.push_back(is_long);
+        });
+  }
+  flush();
+  std::vector<bool> expected(64, false);
+  std::fill(expected.begin() + 32, expected.end(), true);
+  EXPECT_EQ(was_long, expected);
 }
 
 // The one worker is held by a job's own end, one job waits, the next is
