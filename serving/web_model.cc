@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "corpus/unicode.h"
+#include "student_trainer/activation_table.h"
 #include "student_trainer/gate_matrix.h"
 #include "student_trainer/inference_steps.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;  // FORMAT of web/student.js
+constexpr int kFormat = 2;  // FORMAT of web/student.js
 // Less than 2^23 by more than the rounding of a float division.
 constexpr int kMaxInt24 = (1 << 23) - 256;
 constexpr char32_t kCodePoints = 0x110000;
@@ -48,10 +49,10 @@ Integers RoundRows(const std::vector<float>& values, size_t columns, int most) {
 }
 
 // [rows, columns] in 8 bits, as the kernel has them, for states that were
-// multiplied by 1 / `unit`.
-Json InEightBits(const std::vector<float>& values, size_t columns, float unit) {
+// multiplied by kStateScale.
+Json InEightBits(const std::vector<float>& values, size_t columns) {
   Integers rounded = RoundRows(values, columns, kMaxInt8);
-  for (float& scale : rounded.scales) scale *= unit;
+  for (float& scale : rounded.scales) scale /= kStateScale;
   return {{"values", Base64(std::vector<int8_t>(rounded.values.begin(),
                                                 rounded.values.end()))},
           {"scales", Base64(rounded.scales)}};
@@ -74,19 +75,17 @@ Json InWideBits(const std::vector<float>& values, size_t columns) {
 Json DirectionJson(const StudentFolder& student, int layer,
                    const char* direction) {
   const size_t hidden = student.shape.hidden_dim;
-  const float unit = 1.0f / kStateScale;
   const std::string suffix = absl::StrCat("l", layer, direction);
   std::vector<float> bias = student.weights.at("rnn.bias_ih_" + suffix);
   const std::vector<float>& other = student.weights.at("rnn.bias_hh_" + suffix);
   for (size_t i = 0; i < bias.size(); ++i) bias[i] += other[i];
   const std::vector<float>& input =
       student.weights.at("rnn.weight_ih_" + suffix);
-  return {
-      {"input", layer == 0 ? InWideBits(input, student.shape.embedding_dim)
-                           : InEightBits(input, 2 * hidden, unit)},
-      {"bias", Base64(bias)},
-      {"recurrent", InEightBits(student.weights.at("rnn.weight_hh_" + suffix),
-                                hidden, unit)}};
+  return {{"input", layer == 0 ? InWideBits(input, student.shape.embedding_dim)
+                               : InEightBits(input, 2 * hidden)},
+          {"bias", Base64(bias)},
+          {"recurrent",
+           InEightBits(student.weights.at("rnn.weight_hh_" + suffix), hidden)}};
 }
 
 Json TensorsJson(const StudentFolder& student) {
@@ -100,6 +99,16 @@ Json TensorsJson(const StudentFolder& student) {
           {"layers", std::move(layers)},
           {"head", Base64(student.weights.at("linear.weight"))},
           {"head_bias", Base64(student.weights.at("linear.bias"))}};
+}
+
+// c: [kTerms][kSegments].
+Json ActivationJson(const ActivationTable& table) {
+  const float* const c = &table.c[0][0];
+  return {
+      {"per_unit", table.per_unit},
+      {"most", table.most},
+      {"c", Base64(std::vector<float>(
+                c, c + ActivationTable::kTerms * ActivationTable::kSegments))}};
 }
 
 // The code points of a kind, as runs: [gap, length, gap, length, ...].
@@ -161,14 +170,17 @@ Json ShapeJson(const StudentShape& shape) {
 
 std::string WebModelScript(const WebModel& model) {
   const StudentFolder& student = *model.student;
-  const Json json = {{"format", kFormat},
-                     {"name", model.name},
-                     {"card", model.card},
-                     {"shape", ShapeJson(student.shape)},
-                     {"max_length", student.max_length},
-                     {"state_scale", kStateScale},
-                     {"tokenizer", TokenizerJson(student)},
-                     {"tensors", TensorsJson(student)}};
+  const Json json = {
+      {"format", kFormat},
+      {"name", model.name},
+      {"card", model.card},
+      {"shape", ShapeJson(student.shape)},
+      {"max_length", student.max_length},
+      {"state_scale", kStateScale},
+      {"tanh", ActivationJson(ActivationTable::Tanh())},
+      {"centred_sigmoid", ActivationJson(ActivationTable::CentredSigmoid())},
+      {"tokenizer", TokenizerJson(student)},
+      {"tensors", TensorsJson(student)}};
   // "<" never ends or begins a script, should someone inline the file.
   const std::string text =
       absl::StrReplaceAll(json.dump(-1, ' ', /*ensure_ascii=*/false,

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "base/testing.h"
 #include "corpus/unicode.h"
+#include "student_trainer/activation_table.h"
 #include "student_trainer/student_testing.h"
 
 namespace kodistil {
@@ -102,6 +103,19 @@ TEST(WebModelTest, HoldsTheWeightsOfTheKernel) {
   const auto bias = Values<float>(tensors["layers"][1][1]["bias"]);
   EXPECT_EQ(bias[3], student.weights.at("rnn.bias_ih_l1_reverse")[3] +
                          student.weights.at("rnn.bias_hh_l1_reverse")[3]);
+}
+
+TEST(WebModelTest, HoldsTheKernelsActivations) {
+  const Json model = ModelOf(RandomStudent(SmallShape(), /*seed=*/1));
+  const auto expect = [](const Json& found, const ActivationTable& expected) {
+    const auto c = Values<float>(found["c"]);
+    ASSERT_EQ(c.size(), 4u * ActivationTable::kSegments);
+    EXPECT_EQ(c[ActivationTable::kSegments + 2], expected.c[1][2]);
+    EXPECT_EQ(found["per_unit"], expected.per_unit);
+    EXPECT_EQ(found["most"], expected.most);
+  };
+  expect(model["tanh"], ActivationTable::Tanh());
+  expect(model["centred_sigmoid"], ActivationTable::CentredSigmoid());
 }
 
 // Whether the runs hold exactly the code points with the flag.

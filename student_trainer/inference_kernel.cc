@@ -51,9 +51,9 @@ struct InferenceScratch::Buffers {
   std::vector<uint32_t> alive;    // [T] rows that have a token t
   std::vector<uint32_t> offsets;  // [T] tokens before those
   // Of the rows that have a token t: its entry in the table of gates.
-  std::vector<uint32_t> entries[2];  // [B]
-  Aligned<float> gates;              // [N][P][4][L] of a layer above the first
-  Aligned<float> c, h;               // [B][P][L]
+  std::vector<uint32_t> entries;  // [B]
+  Aligned<float> gates;           // [N][P][4][L] of a layer above the first
+  Aligned<float> c, h;            // [B][P][L]
   // What a step multiplies and what it leaves for the next one.
   Aligned<float> step_x[2];          // [B][P][L]
   Aligned<uint8_t> step_rounded[2];  // [B][P][L]
@@ -94,8 +94,7 @@ struct InferenceKernel::Impl {
   void RunLayer(Rows rows, int layer, size_t tokens, Buffers* buffers) const;
   void RunDirection(Rows rows, int layer, int side, Buffers* buffers) const;
   void Project(int layer, int side, size_t tokens, Buffers* buffers) const;
-  void FillEntries(Rows rows, int layer, size_t t, const Buffers& buffers,
-                   std::vector<uint32_t>* entries) const;
+  void FillEntries(Rows rows, int layer, size_t t, Buffers* buffers) const;
   RecurrentStep BeginSteps(size_t batch, int layer, int side,
                            Buffers* buffers) const;
   void CopyStates(const RecurrentStep& step, size_t first, int side, int to,
@@ -237,11 +236,11 @@ void InferenceKernel::Impl::Project(int layer, int side, size_t tokens,
 }
 
 void InferenceKernel::Impl::FillEntries(Rows rows, int layer, size_t t,
-                                        const Buffers& buffers,
-                                        std::vector<uint32_t>* entries) const {
-  for (size_t b = 0; b < buffers.alive[t]; ++b) {
-    (*entries)[b] =
-        layer == 0 ? rows[buffers.order[b]][t] : buffers.offsets[t] + b;
+                                        Buffers* buffers) const {
+  buffers->entries.resize(rows.size());
+  for (size_t b = 0; b < buffers->alive[t]; ++b) {
+    buffers->entries[b] =
+        layer == 0 ? rows[buffers->order[b]][t] : buffers->offsets[t] + b;
   }
 }
 
@@ -273,7 +272,6 @@ RecurrentStep InferenceKernel::Impl::BeginSteps(size_t batch, int layer,
       std::fill_n(buffers->step_rounded[i].data(), states, uint8_t{kStateZero});
     }
     if (!int8) std::fill_n(buffers->step_x[i].data(), states, 0.0f);
-    buffers->entries[i].assign(batch, 0);
   }
   const Direction& direction = directions[2 * layer + side];
   RecurrentStep step;
@@ -297,15 +295,11 @@ void InferenceKernel::Impl::RunDirection(Rows rows, int layer, int side,
   const size_t steps = buffers->alive.size();
   const auto token = [&](size_t i) { return side == 0 ? i : steps - 1 - i; };
   RecurrentStep step = BeginSteps(rows.size(), layer, side, buffers);
-  FillEntries(rows, layer, token(0), *buffers, &buffers->entries[0]);
   for (size_t i = 0; i < steps; ++i) {
     const int now = i % 2, next = 1 - now;
-    if (i + 1 < steps) {
-      FillEntries(rows, layer, token(i + 1), *buffers, &buffers->entries[next]);
-    }
+    FillEntries(rows, layer, token(i), buffers);
     step.rows = buffers->alive[token(i)];
-    step.entries = buffers->entries[now].data();
-    step.next_entries = buffers->entries[next].data();
+    step.entries = buffers->entries.data();
     step.depth = i == 0 ? 0 : directions[2 * layer + side].recurrent.depth;
     step.x = buffers->step_x[now].data();
     step.next_x = buffers->step_x[next].data();

@@ -1,7 +1,5 @@
 #include "student_trainer/inference_steps.h"
 
-#include <cstring>
-
 #include "student_trainer/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -9,177 +7,15 @@
 #include "hwy/foreach_target.h"
 // Highway's order: after foreach_target.h.
 #include "hwy/highway.h"
+#include "student_trainer/gate_products.inc"
+#include "student_trainer/lstm_cell.inc"
 #include "student_trainer/simd_math.inc"
 
 HWY_BEFORE_NAMESPACE();
 namespace kodistil {
 namespace HWY_NAMESPACE {
 
-using D32 = hn::RebindToSigned<D>;
 using DHalf = hn::Rebind<hwy::float16_t, D>;
-
-// Rows whose sums stay in registers: 32 registers with AVX-512 and NEON, else
-// 16. NEON's integer products need two sums where others need one.
-#if HWY_TARGET == HWY_AVX3
-constexpr int kFloatRows = 4;
-constexpr int kInt8Rows = 4;
-#elif HWY_TARGET == HWY_NEON
-constexpr int kFloatRows = 4;
-constexpr int kInt8Rows = 2;
-#else
-constexpr int kFloatRows = 2;
-constexpr int kInt8Rows = 2;
-#endif
-
-// sums[r] += weights * x of row r.
-template <int kRows>
-HWY_INLINE void MultiplyFloats(const float* HWY_RESTRICT weights, size_t depth,
-                               const float* HWY_RESTRICT x, size_t x_stride,
-                               V (&sums)[kRows][4]) {
-  const D d;
-  const size_t lanes = hn::Lanes(d);
-  for (size_t k = 0; k < depth; ++k, weights += 4 * lanes) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-      const V weight = hn::Load(d, weights + g * lanes);
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        sums[r][g] =
-            hn::MulAdd(weight, hn::Set(d, x[r * x_stride + k]), sums[r][g]);
-      }
-    }
-  }
-}
-
-#if HWY_TARGET == HWY_SCALAR
-
-template <int kRows, bool kVnni>
-void MultiplyInt8s(const int8_t* weights, size_t depth, const uint8_t* x,
-                   size_t x_stride, hn::Vec<D32> (&products)[kRows][4]) {
-  for (int r = 0; r < kRows; ++r) {
-    for (size_t g = 0; g < 4; ++g) {
-      int32_t sum = 0;
-      for (size_t k = 0; k < depth; ++k) {
-        sum += weights[(k / 4 * 4 + g) * 4 + k % 4] * x[r * x_stride + k];
-      }
-      products[r][g] = hn::Set(D32(), sum);
-    }
-  }
-}
-
-#else
-
-using D16 = hn::Repartition<int16_t, D32>;
-using D8 = hn::Repartition<int8_t, D32>;
-
-// Four of 8 bits in each lane, as two pairs of 16 bits: 0 and 2, 1 and 3.
-struct Pairs {
-  hn::Vec<D16> even, odd;
-};
-HWY_INLINE Pairs PairsOfWeights(hn::Vec<D8> weights) {
-  const hn::Vec<D16> both = hn::BitCast(D16(), weights);
-  return {hn::ShiftRight<8>(hn::ShiftLeft<8>(both)), hn::ShiftRight<8>(both)};
-}
-HWY_INLINE Pairs PairsOfStates(hn::Vec<D32> states) {
-  const hn::Repartition<uint16_t, D32> du16;
-  return {hn::And(hn::BitCast(D16(), states), hn::Set(D16(), 255)),
-          hn::BitCast(D16(), hn::ShiftRight<8>(hn::BitCast(du16, states)))};
-}
-
-// products[r] = weights * x of row r.
-template <int kRows>
-HWY_INLINE void MultiplyPairs(const int8_t* HWY_RESTRICT weights, size_t depth,
-                              const uint8_t* HWY_RESTRICT x, size_t x_stride,
-                              hn::Vec<D32> (&products)[kRows][4]) {
-  const D32 d32;
-  const size_t lanes = hn::Lanes(d32);
-  // Each lane's sum is spread over two, in an order that the last step knows.
-  hn::Vec<D32> sums[kRows][4], others[kRows][4];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) sums[r][g] = others[r][g] = hn::Zero(d32);
-  }
-  for (size_t k = 0; k < depth; k += 4, weights += 16 * lanes) {
-    Pairs states[kRows];
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      int32_t four;
-      std::memcpy(&four, x + r * x_stride + k, sizeof(four));
-      states[r] = PairsOfStates(hn::Set(d32, four));
-    }
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-      const Pairs weight =
-          PairsOfWeights(hn::Load(D8(), weights + 4 * g * lanes));
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        sums[r][g] = hn::ReorderWidenMulAccumulate(
-            d32, weight.even, states[r].even, sums[r][g], others[r][g]);
-        sums[r][g] = hn::ReorderWidenMulAccumulate(
-            d32, weight.odd, states[r].odd, sums[r][g], others[r][g]);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-      products[r][g] = hn::RearrangeToOddPlusEven(sums[r][g], others[r][g]);
-    }
-  }
-}
-
-#if HWY_TARGET == HWY_AVX3
-
-template <int kRows>
-HWY_INLINE void MultiplyVnni(const int8_t* HWY_RESTRICT weights, size_t depth,
-                             const uint8_t* HWY_RESTRICT x, size_t x_stride,
-                             hn::Vec<D32> (&products)[kRows][4]) {
-  const D32 d32;
-  const size_t lanes = hn::Lanes(d32);
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) products[r][g] = hn::Zero(d32);
-  }
-  for (size_t k = 0; k < depth; k += 4, weights += 16 * lanes) {
-    hn::Vec<D32> states[kRows];
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      int32_t four;
-      std::memcpy(&four, x + r * x_stride + k, sizeof(four));
-      states[r] = hn::Set(d32, four);
-    }
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-      const hn::Vec<D8> weight = hn::Load(D8(), weights + 4 * g * lanes);
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        // Highway 1.0 has it nowhere; see docs/adr/0027-eight-bit-products.md.
-        asm("vpdpbusd %2, %1, %0"
-            : "+v"(products[r][g].raw)
-            : "v"(states[r].raw), "v"(weight.raw));
-      }
-    }
-  }
-}
-
-#endif  // HWY_TARGET == HWY_AVX3
-
-template <int kRows, bool kVnni>
-HWY_INLINE void MultiplyInt8s(const int8_t* weights, size_t depth,
-                              const uint8_t* x, size_t x_stride,
-                              hn::Vec<D32> (&products)[kRows][4]) {
-#if HWY_TARGET == HWY_AVX3
-  if constexpr (kVnni) {
-    return MultiplyVnni<kRows>(weights, depth, x, x_stride, products);
-  }
-#endif
-  MultiplyPairs<kRows>(weights, depth, x, x_stride, products);
-}
-
-#endif  // HWY_TARGET == HWY_SCALAR
 
 template <int kRows>
 HWY_NOINLINE void FloatTile(const FloatSums& s, size_t p, size_t row) {
@@ -206,12 +42,27 @@ HWY_NOINLINE void FloatTile(const FloatSums& s, size_t p, size_t row) {
   }
 }
 
-// gate + scales * (product - offsets), of the lanes from `at` on.
+// What a block's integer sums begin with.
+template <int kRows, class S>
+HWY_INLINE void BeginInt8s(const S& s, size_t p,
+                           hn::Vec<D32> (&products)[kRows][4]) {
+  const D32 d32;
+  const size_t lanes = hn::Lanes(d32);
+#pragma GCC unroll 4
+  for (size_t g = 0; g < 4; ++g) {
+    const auto start =
+        hn::Sub(hn::Zero(d32), hn::Load(d32, s.offsets + (4 * p + g) * lanes));
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) products[r][g] = start;
+  }
+}
+
+// gate + scales * product, of the lanes from `at` on.
 template <class S>
 HWY_INLINE V AddScaled(hn::Vec<D32> product, const S& s, size_t at, V gate) {
   const D d;
-  const auto sum = hn::Sub(product, hn::Load(D32(), s.offsets + at));
-  return hn::MulAdd(hn::ConvertTo(d, sum), hn::Load(d, s.scales + at), gate);
+  return hn::MulAdd(hn::ConvertTo(d, product), hn::Load(d, s.scales + at),
+                    gate);
 }
 
 template <int kRows, bool kVnni>
@@ -219,6 +70,7 @@ HWY_NOINLINE void Int8Tile(const Int8Sums& s, size_t p, size_t row) {
   const D d;
   const size_t lanes = hn::Lanes(d), wide = 4 * lanes;
   hn::Vec<D32> products[kRows][4];
+  BeginInt8s(s, p, products);
   MultiplyInt8s<kRows, kVnni>(s.weights + p * s.depth * wide, s.depth,
                               s.x + row * s.x_stride, s.x_stride, products);
   float* gates = s.gates + (row * s.blocks + p) * wide;
@@ -230,100 +82,6 @@ HWY_NOINLINE void Int8Tile(const Int8Sums& s, size_t p, size_t row) {
                           hn::Load(d, gates + g * lanes)),
                 d, gates + g * lanes);
     }
-  }
-}
-
-// A block's state `c` and, returned, h.
-HWY_INLINE V UpdateCell(const V (&gates)[4], float* c_of_block) {
-  const D d;
-  const Fraction input = SigmoidFraction(d, gates[0]);
-  const Fraction forget = SigmoidFraction(d, gates[1]);
-  const Fraction cell = TanhFraction(d, gates[2]);
-  const Fraction output = SigmoidFraction(d, gates[3]);
-  // forget * c + input * cell, and output * tanh(c), with a division each.
-  const V added_q = hn::Mul(input.q, cell.q);
-  const V added_p = hn::Mul(hn::Mul(input.p, cell.p), forget.q);
-  const V kept_p = hn::Mul(forget.p, hn::Load(d, c_of_block));
-  const V c =
-      hn::Div(hn::MulAdd(kept_p, added_q, added_p), hn::Mul(forget.q, added_q));
-  hn::Store(c, d, c_of_block);
-  const Fraction state = TanhFraction(d, c);
-  return hn::Div(hn::Mul(output.p, state.p), hn::Mul(output.q, state.q));
-}
-
-// Fetches a block of a row's entry for the next step.
-template <class T>
-HWY_INLINE void FetchNext(const RecurrentStep& s, const T* table, size_t p,
-                          size_t row) {
-  constexpr size_t kLine = 64 / sizeof(T);
-  const size_t wide = 4 * hn::Lanes(D());
-  const T* next = table + (s.next_entries[row] * s.blocks + p) * wide;
-  for (size_t i = 0; i < wide; i += kLine) __builtin_prefetch(next + i);
-}
-
-HWY_INLINE V LoadGate(const float* table, size_t at) {
-  return hn::Load(D(), table + at);
-}
-HWY_INLINE V LoadGate(const uint16_t* table, size_t at) {
-  return hn::PromoteTo(
-      D(),
-      hn::Load(DHalf(), reinterpret_cast<const hwy::float16_t*>(table + at)));
-}
-
-template <int kRows>
-HWY_NOINLINE void FloatStepTile(const RecurrentStep& s, size_t p, size_t row) {
-  const D d;
-  const size_t lanes = hn::Lanes(d), wide = 4 * lanes;
-  const size_t units = s.blocks * lanes;
-  V gates[kRows][4];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-    const size_t at = (s.entries[row + r] * s.blocks + p) * wide;
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-      gates[r][g] = LoadGate(s.table, at + g * lanes);
-    }
-    FetchNext(s, s.table, p, row + r);
-  }
-  MultiplyFloats<kRows>(s.weights + p * s.depth * wide, s.depth,
-                        s.x + row * units, units, gates);
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-    const size_t at = (row + r) * units + p * lanes;
-    const V h = UpdateCell(gates[r], s.c + at);
-    hn::Store(h, d, s.h + at);
-    hn::Store(h, d, s.next_x + at);
-  }
-}
-
-template <int kRows, bool kVnni, class T>
-HWY_INLINE void Int8StepTile(const RecurrentStep& s, const T* table, size_t p,
-                             size_t row) {
-  const D d;
-  const D32 d32;
-  const hn::Rebind<uint8_t, D32> d8;
-  const size_t lanes = hn::Lanes(d), wide = 4 * lanes;
-  const size_t units = s.blocks * lanes;
-  hn::Vec<D32> products[kRows][4];
-  MultiplyInt8s<kRows, kVnni>(s.int8s + p * s.depth * wide, s.depth,
-                              s.rounded + row * units, units, products);
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-    const size_t entry = (s.entries[row + r] * s.blocks + p) * wide;
-    V gates[4];
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-      gates[g] = LoadGate(table, entry + g * lanes);
-      if (s.depth == 0) continue;
-      gates[g] = AddScaled(products[r][g], s, p * wide + g * lanes, gates[g]);
-    }
-    FetchNext(s, table, p, row + r);
-    const size_t at = (row + r) * units + p * lanes;
-    const V h = UpdateCell(gates, s.c + at);
-    hn::Store(h, d, s.h + at);
-    const auto rounded = hn::NearestInt(hn::Mul(h, hn::Set(d, kStateScale)));
-    hn::Store(hn::DemoteTo(d8, hn::Add(rounded, hn::Set(d32, kStateZero))), d8,
-              s.next_rounded + at);
   }
 }
 
@@ -343,30 +101,6 @@ struct Int8SumsTile {
     Int8Tile<kRows, kVnni>(s, p, row);
   }
 };
-struct FloatStep {
-  static constexpr int kMost = kFloatRows;
-  template <int kRows>
-  static void Run(const RecurrentStep& s, size_t p, size_t row) {
-    FloatStepTile<kRows>(s, p, row);
-  }
-};
-template <bool kVnni>
-struct Int8Step {
-  static constexpr int kMost = kInt8Rows;
-  template <int kRows>
-  HWY_NOINLINE static void Run(const RecurrentStep& s, size_t p, size_t row) {
-    Int8StepTile<kRows, kVnni>(s, s.table, p, row);
-  }
-};
-template <bool kVnni>
-struct HalvesStep {
-  static constexpr int kMost = kInt8Rows;
-  template <int kRows>
-  HWY_NOINLINE static void Run(const RecurrentStep& s, size_t p, size_t row) {
-    Int8StepTile<kRows, kVnni>(s, s.table_halves, p, row);
-  }
-};
-
 // The tile of the rows from `row` on, kRows or fewer.
 template <class Tile, int kRows, class S>
 void RunRest(const S& s, size_t p, size_t row) {
@@ -395,17 +129,156 @@ void AddInt8Sums(const Int8Sums& s) {
   RunTiles<Int8SumsTile<false>>(s);
 }
 
+// Has the entries of a tile's rows fetched: they are needed after its product.
+template <int kRows, class T>
+HWY_INLINE void Fetch(const RecurrentStep& s, const T* table, size_t p,
+                      size_t row) {
+  constexpr size_t kLine = 64 / sizeof(T);
+  const size_t wide = 4 * hn::Lanes(D());
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+    const T* entry = table + (s.entries[row + r] * s.blocks + p) * wide;
+    for (size_t i = 0; i < wide; i += kLine) __builtin_prefetch(entry + i);
+  }
+}
+
+HWY_INLINE V LoadGate(const float* table, size_t at) {
+  return hn::Load(D(), table + at);
+}
+HWY_INLINE V LoadGate(const uint16_t* table, size_t at) {
+  return hn::PromoteTo(
+      D(),
+      hn::Load(DHalf(), reinterpret_cast<const hwy::float16_t*>(table + at)));
+}
+
+// Of a step's tile: its gates [4][rows], and what states become. All is done
+// for a few rows at a time in registers.
+struct FloatStep {
+  static constexpr int kMost = kFloatRows;
+  using Cells = FloatCells;
+
+  template <int kRows>
+  static HWY_INLINE void Gates(const RecurrentStep& s, size_t p, size_t row,
+                               V (&gates)[4][kRows]) {
+    const size_t lanes = hn::Lanes(D()), units = s.blocks * lanes;
+    Fetch<kRows>(s, s.table, p, row);
+    V sums[kRows][4];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int g = 0; g < 4; ++g) sums[r][g] = hn::Zero(D());
+    }
+    MultiplyFloats<kRows>(s.weights + p * s.depth * 4 * lanes, s.depth,
+                          s.x + row * units, units, sums);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const size_t at = (s.entries[row + r] * s.blocks + p) * 4 * lanes;
+#pragma GCC unroll 4
+      for (int g = 0; g < 4; ++g) {
+        gates[g][r] = hn::Add(sums[r][g], LoadGate(s.table, at + g * lanes));
+      }
+    }
+  }
+
+  static HWY_INLINE void Keep(const RecurrentStep& s, V h, size_t at) {
+    hn::Store(h, D(), s.next_x + at);
+  }
+};
+
+template <bool kVnni, class T>
+struct Int8Step {
+  static constexpr int kMost = kInt8Rows;
+  using Cells = Int8Cells;
+
+  template <int kRows>
+  static HWY_INLINE void Gates(const RecurrentStep& s, size_t p, size_t row,
+                               V (&gates)[4][kRows]) {
+    const size_t lanes = hn::Lanes(D()), units = s.blocks * lanes;
+    const T* table = Table(s);
+    Fetch<kRows>(s, table, p, row);
+    hn::Vec<D32> products[kRows][4];
+    BeginInt8s(s, p, products);
+    MultiplyInt8s<kRows, kVnni>(s.int8s + p * s.depth * 4 * lanes, s.depth,
+                                s.rounded + row * units, units, products);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const size_t at = (s.entries[row + r] * s.blocks + p) * 4 * lanes;
+#pragma GCC unroll 4
+      for (size_t g = 0; g < 4; ++g) {
+        gates[g][r] = LoadGate(table, at + g * lanes);
+        if (s.depth == 0) continue;
+        gates[g][r] =
+            AddScaled(products[r][g], s, (4 * p + g) * lanes, gates[g][r]);
+      }
+    }
+  }
+
+  static HWY_INLINE void Keep(const RecurrentStep& s, V h, size_t at) {
+    const D d;
+    const hn::Rebind<uint32_t, D> du32;
+    const hn::Rebind<uint8_t, D> du8;
+    // 1.5 * 2^23: the sum's last bits are the integer.
+    const V rounded = hn::MulAdd(h, hn::Set(d, kStateScale),
+                                 hn::Set(d, 12582912.0f + kStateZero));
+    hn::Store(hn::TruncateTo(du8, hn::BitCast(du32, rounded)), du8,
+              s.next_rounded + at);
+  }
+
+  static const T* Table(const RecurrentStep& s) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return s.table;
+    } else {
+      return s.table_halves;
+    }
+  }
+};
+
+template <class Step>
+struct StepTile {
+  static constexpr int kMost = Step::kMost;
+  const RecurrentStep& step;
+  const size_t rows;
+  const size_t blocks;
+  const typename Step::Cells cells;
+
+  template <int kRows>
+  static HWY_NOINLINE void Run(const StepTile& tile, size_t p, size_t row) {
+    const RecurrentStep& s = tile.step;
+    const D d;
+    const size_t lanes = hn::Lanes(d);
+    V gates[4][kRows], h[kRows];
+    float* c[kRows];
+    Step::Gates(s, p, row, gates);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      c[r] = s.c + ((row + r) * s.blocks + p) * lanes;
+    }
+    tile.cells.Update(gates, c, h);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const size_t at = ((row + r) * s.blocks + p) * lanes;
+      hn::Store(h[r], d, s.h + at);
+      Step::Keep(s, h[r], at);
+    }
+  }
+};
+
+template <class Step>
+void StepTiles(const RecurrentStep& s) {
+  RunTiles<StepTile<Step>>(StepTile<Step>{s, s.rows, s.blocks, {}});
+}
+
 template <bool kVnni>
 void StepInt8Rows(const RecurrentStep& s) {
   if (s.table != nullptr) {
-    RunTiles<Int8Step<kVnni>>(s);
+    StepTiles<Int8Step<kVnni, float>>(s);
   } else {
-    RunTiles<HalvesStep<kVnni>>(s);
+    StepTiles<Int8Step<kVnni, uint16_t>>(s);
   }
 }
 
 void StepRows(const RecurrentStep& s) {
-  if (s.int8s == nullptr) return RunTiles<FloatStep>(s);
+  if (s.int8s == nullptr) return StepTiles<FloatStep>(s);
 #if HWY_TARGET == HWY_AVX3
   if (s.vnni) return StepInt8Rows<true>(s);
 #endif

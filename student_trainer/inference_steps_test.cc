@@ -127,7 +127,7 @@ Stepped Step(const Operands& o, bool vnni) {
   step.rows = o.rows;
   step.blocks = kBlocks;
   step.table = table.data();
-  step.entries = step.next_entries = entries.data();
+  step.entries = entries.data();
   step.depth = kDepth;
   step.int8s = o.weights.data();
   step.scales = scales.data();

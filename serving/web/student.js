@@ -5,7 +5,7 @@
 'use strict';
 
 (() => {
-  const FORMAT = 1;
+  const FORMAT = 2;
   const SPECIALS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
   const MOST_WORDS = 64;  // of a text that are weighed
   const BREATH_MS = 12;   // of work before the page may do something else
@@ -161,7 +161,20 @@
     return wide - (wide - x);
   }
 
-  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+  // An odd function by cubic polynomials, as student_trainer/activation_table.h
+  // has it: the kernel's own, in its float32, so that states are rounded as they
+  // are there. A product and a sum are rounded once.
+  function activationOf({per_unit, most, c}) {
+    const terms = floatsOf(c), segments = terms.length / 4;
+    return (x) => {
+      const a = Math.min(Math.abs(x), most), k = Math.round(a * per_unit);
+      let y = terms[3 * segments + k];
+      for (let i = 2; i >= 0; --i) {
+        y = Math.fround(y * a + terms[i * segments + k]);
+      }
+      return x < 0 ? -y : y;
+    };
+  }
 
   // A matrix of 8 bits, rows with a scale each.
   class Matrix {
@@ -199,9 +212,10 @@
 
   // One direction of a layer.
   class Direction {
-    constructor(data, shape, stateScale, embedding) {
-      this.hidden = shape.hidden_dim;
-      this.stateScale = stateScale;
+    // `cells`: what all directions have in common.
+    constructor(data, cells, embedding) {
+      this.cells = cells;
+      this.hidden = cells.hidden;
       this.embedding = embedding;  // of the first layer, else null
       this.bias = floatsOf(data.bias);
       this.recurrent = new Matrix(data.recurrent, this.hidden);
@@ -231,6 +245,7 @@
     // state and, into `rounded`, every step's, from `offset` on.
     run(below, isReverse, rounded, offset) {
       const hidden = this.hidden;
+      const {tanh, sigmoid, stateScale} = this.cells;
       const c = new Float32Array(hidden), h = new Float32Array(hidden);
       const states = new Int16Array(hidden);
       const gates = new Float32Array(4 * hidden);
@@ -242,10 +257,10 @@
         for (let j = 0; j < hidden; ++j) {
           const input = sigmoid(gates[j]);
           const forget = sigmoid(gates[hidden + j]);
-          const cell = Math.tanh(gates[2 * hidden + j]);
-          c[j] = forget * c[j] + input * cell;
-          h[j] = sigmoid(gates[3 * hidden + j]) * Math.tanh(c[j]);
-          states[j] = Math.round(h[j] * this.stateScale);
+          const cell = tanh(gates[2 * hidden + j]);
+          c[j] = forget * c[j] + Math.fround(input * cell);
+          h[j] = sigmoid(gates[3 * hidden + j]) * tanh(c[j]);
+          states[j] = Math.round(h[j] * stateScale);
         }
         rounded?.[t].set(states, offset);
       }
@@ -257,10 +272,16 @@
     constructor(model) {
       const {shape, tensors} = model;
       this.hidden = shape.hidden_dim;
+      const centredSigmoid = activationOf(model.centred_sigmoid);
+      const cells = {
+        hidden: this.hidden,
+        tanh: activationOf(model.tanh),
+        sigmoid: (x) => Math.fround(centredSigmoid(x) + 0.5),
+        stateScale: model.state_scale,
+      };
       const embedding = wideMatrixOf(tensors.embedding);
       this.layers = tensors.layers.map((pair, i) => pair.map(
-          (data) => new Direction(data, shape, model.state_scale,
-                                  i === 0 ? embedding : null)));
+          (data) => new Direction(data, cells, i === 0 ? embedding : null)));
       this.head = floatsOf(tensors.head);
       this.headBias = floatsOf(tensors.head_bias);
     }
