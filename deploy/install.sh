@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
 # Run as root, as often as you like: what is there stays as it is.
-#   install.sh [--with=bench]
-# --with=bench adds what bench/ compares with.
+#   install.sh [--with=bench] [--with=slurm]
+# --with=bench adds what bench/ compares with, --with=slurm a Slurm, which
+# //tests/slurm starts on this machine.
 set -euo pipefail
 
 packages=(
@@ -24,6 +25,7 @@ packages=(
 )
 
 readonly BENCH_PACKAGES=(python3-flask python3-torch wrk)
+readonly SLURM_PACKAGES=(munge slurm-client slurmctld slurmd)
 
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
@@ -42,7 +44,11 @@ readonly HEADERS=(
   /usr/include/torch/csrc/api/include/torch/torch.h
 )
 
-readonly PROGRAMS=(
+readonly SLURM_PROGRAMS=(
+  munged sbatch scancel scontrol sinfo slurmctld slurmd squeue
+)
+
+programs=(
   bazel chromium clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin
   openssl pkg-config protoc python3 shellcheck
 )
@@ -127,6 +133,9 @@ version_of() {
     grpc_cpp_plugin)
       dpkg-query -W -f '${Version}' protobuf-compiler-grpc 2>/dev/null ||
         echo "?" ;;
+    sbatch | scancel | scontrol | sinfo | slurmctld | squeue)
+      # These read slurm.conf before they say their version.
+      dpkg-query -W -f '${Version}' slurm-client 2>/dev/null || echo "?" ;;
     shellcheck) shellcheck --version | awk '$1 == "version:" { print $2 }' ;;
     *) "$1" --version 2>/dev/null |
       awk 'match($0, /[0-9]+(\.[0-9]+)+/) && !seen++ {
@@ -136,7 +145,7 @@ version_of() {
 
 check_all() {
   local name path
-  for name in "${PROGRAMS[@]}"; do
+  for name in "${programs[@]}"; do
     if command -v "$name" >/dev/null; then
       found "$name" "$(version_of "$name")"
     else
@@ -171,8 +180,13 @@ main() {
   for argument in "$@"; do
     case $argument in
       --with=bench) packages+=("${BENCH_PACKAGES[@]}") ;;
+      --with=slurm)
+        packages+=("${SLURM_PACKAGES[@]}")
+        programs+=("${SLURM_PROGRAMS[@]}")
+        ;;
       *)
-        echo "error: $argument: expected --with=bench or nothing" >&2
+        echo "error: $argument: expected --with=bench, --with=slurm or nothing" \
+          >&2
         exit 2
         ;;
     esac
