@@ -2,8 +2,8 @@
 # Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
 # Run as root, as often as you like: what is there stays as it is.
 #   install.sh [--with=bench] [--with=slurm]
-# --with=bench adds what bench/ compares with, --with=slurm a Slurm, which
-# //tests/slurm starts on this machine.
+# --with=bench adds what bench/ compares with, --with=slurm a Slurm for the jobs
+# of deploy/slurm.
 set -euo pipefail
 
 packages=(
