@@ -47,8 +47,8 @@ std::vector<char*> Pointers(std::vector<std::string>* strings) {
 }
 
 // Runs in the child between fork and exec: async-signal-safe calls alone.
-[[noreturn]] void ExecChild(char* const* argv, char* const* envp,
-                            int output_fd, int log_fd, pid_t parent) {
+[[noreturn]] void ExecChild(char* const* argv, char* const* envp, int output_fd,
+                            int log_fd, pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
