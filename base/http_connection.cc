@@ -54,6 +54,9 @@ bool HasBody(int status) { return status != 204 && status != 304; }
 }  // namespace
 
 void HttpLoop::Sweep() {
+  // A timer that has expired is not cancelled any more: it would go on for
+  // good, and the loop with it.
+  if (ended) return;
   const Clock::time_point now = Clock::now();
   // A copy: closing takes a connection out of the set.
   const std::vector<std::shared_ptr<HttpConnection>> all(connections.begin(),

@@ -209,6 +209,8 @@ void HttpServer::Impl::OnAccepted(std::shared_ptr<HttpLoop> loop,
   boost::asio::dispatch(
       target->context,
       [loop = std::move(loop), socket = std::move(socket), refuse]() mutable {
+        // Accepted before the end, looked at after it: nobody would close it.
+        if (loop->ended) return loop->dispatcher->OnClosed();
         const auto connection =
             std::make_shared<HttpConnection>(loop, std::move(socket));
         loop->connections.insert(connection);

@@ -1,5 +1,7 @@
 #include "base/http_server.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -335,6 +337,23 @@ TEST_F(HttpServerTest, ShutdownCutsWhatTakesTooLong) {
   EXPECT_TRUE(client.ClosedByServer());
   server_ = nullptr;
   reply.Send(Text("too late"));  // is dropped
+}
+
+TEST_F(HttpServerTest, ShutdownEndsWhenATimerHasJustExpired) {
+  HttpServerOptions options;
+  options.idle_timeout = absl::Milliseconds(4);  // looked at each millisecond
+  for (int i = 0; i < 500; ++i) {
+    SCOPED_TRACE(i);
+    Start(options);
+    absl::Notification over;
+    std::thread shutdown([&] {
+      server_->Shutdown();
+      over.Notify();
+    });
+    // A thread that goes on for good cannot be joined: the test ends here.
+    CHECK(over.WaitForNotificationWithTimeout(absl::Seconds(20))) << i;
+    shutdown.join();
+  }
 }
 
 TEST_F(HttpServerTest, TellsTheObserver) {

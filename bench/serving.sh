@@ -3,18 +3,20 @@
 # (bench/flask_server.py), in one run on this machine: one table.
 #   bench/serving.sh MODEL_FOLDER SENTENCES_FILE [SECONDS]
 # SENTENCES_FILE has one sentence a line. Needs `deploy/install.sh
-# --with=bench`. The load comes from this machine too and takes its part of it.
+# --with=bench`. The load comes from this machine too and takes its part of it:
+# "server us" is what the server alone took of the processors for a request.
+# At half of saturation requests are due at a fixed rate (//serving:load_test).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if (($# < 2)); then
-  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 model=$(realpath "$1")
 sentences=$(realpath "$2")
 readonly model sentences seconds=${3:-10}
-readonly connections=${CONNECTIONS:-64} threads=${THREADS:-2}
+readonly connections=${CONNECTIONS:-256} threads=${THREADS:-2}
 readonly python=${PYTHON:-/usr/bin/python3}
 scratch=$(mktemp -d)
 server=0
@@ -61,16 +63,27 @@ start_flask() {
   wait_for_port "$port"
 }
 
-# Sets rate, p50 and p99 (ms) from wrk.
+# Seconds that the server has had of the processors.
+server_seconds() {
+  awk -v ticks="$(getconf CLK_TCK)" '{ print ($14 + $15) / ticks }' \
+    "/proc/$server/stat"
+}
+
+# Sets rate, p50 and p99 (ms) from wrk, and the server's microseconds a request.
 saturate() {
+  local before
   wrk -t1 -c"$1" -d2s -s bench/sentences.lua \
     "http://127.0.0.1:$port" -- "$sentences" >/dev/null
+  before=$(server_seconds)
   wrk -t1 -c"$1" -d"${seconds}s" --latency -s bench/sentences.lua \
     "http://127.0.0.1:$port" -- "$sentences" >"$scratch/wrk"
   if grep -qE 'Non-2xx|Socket errors' "$scratch/wrk"; then
     cat "$scratch/wrk" >&2
   fi
   rate=$(awk '/^Requests\/sec/ { print $2 }' "$scratch/wrk")
+  cost=$(awk -v before="$before" -v after="$(server_seconds)" \
+    '/ requests in / { printf "%.0f", (after - before) / $1 * 1e6 }' \
+    "$scratch/wrk")
   p50=$(latency 50)
   p99=$(latency 99)
 }
@@ -85,36 +98,42 @@ latency() {
   }' "$scratch/wrk"
 }
 
-# Prints p99 in ms at half of `rate`, open loop.
-half_p99() {
+# Sets half, the p99 in ms at half of `rate`, open loop, and late, how much of
+# it is the generator's own.
+load_half() {
   bazel-bin/serving/load_test --address="127.0.0.1:$port" \
     --rate="$(awk -v r="$rate" 'BEGIN { print r / 2 }')" \
     --duration="${seconds}s" --connections="$connections" \
-    --dataset="lines:$scratch/load.txt" --skip_bad_rows >"$scratch/half" ||
-    cat "$scratch/half" >&2
-  sed -nE 's/.*p99 ([0-9.]+),.*/\1/p' "$scratch/half"
+    --dataset="lines:$scratch/load.txt" --skip_bad_rows >"$scratch/half" \
+    2>"$scratch/half.log" || cat "$scratch/half" "$scratch/half.log" >&2
+  half=$(sed -nE 's/.* p99 ([0-9.]+), most.*/\1/p' "$scratch/half")
+  late=$(sed -nE 's/.*begun late by ([0-9.]+) .*/\1/p' "$scratch/half")
 }
 
 bazel build //serving //serving:load_test >/dev/null 2>&1
 # The format `lines` is label<TAB>text.
 sed 's/^/0\t/' "$sentences" >"$scratch/load.txt"
 
-printf '| %-16s | %11s | %8s | %8s | %8s | %14s |\n' server requests/s \
-  'p50 ms' 'p99 ms' ratio 'p99 ms at half'
-echo '|---|---:|---:|---:|---:|---:|'
+# Cells of the table.
+row() {
+  printf '| %-14s | %10s | %5s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
+}
+
+row server requests/s ratio 'p50 ms' 'p99 ms' 'server us' 'p99 at half' \
+  'begun late'
+echo '|---|---:|---:|---:|---:|---:|---:|---:|'
 start_flask
 # More connections only make its threads fight for the interpreter.
 saturate 8
 base=$rate
-printf '| %-16s | %11s | %8s | %8s | %8s | %14s |\n' 'Flask, PyTorch' \
-  "$rate" "$p50" "$p99" 1 -
+row 'Flask, PyTorch' "$rate" 1 "$p50" "$p99" "$cost" - -
 stop_server
 for precision in fp32 int8; do
   start_ours "$precision"
   saturate "$connections"
-  half=$(half_p99)
+  load_half
   ratio=$(awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.1f", a / b }')
-  printf '| %-16s | %11s | %8s | %8s | %8s | %14s |\n' "KoDistil $precision" \
-    "$rate" "$p50" "$p99" "$ratio" "$half"
+  row "KoDistil $precision" "$rate" "$ratio" "$p50" "$p99" "$cost" "$half" \
+    "$late"
   stop_server
 done

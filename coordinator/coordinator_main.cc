@@ -9,6 +9,7 @@
 #include "base/metrics_flags.h"
 #include "base/status_macros.h"
 #include "coordinator/cluster_flags.h"
+#include "coordinator/dashboard_flags.h"
 #include "coordinator/explain.h"
 #include "coordinator/grid.h"
 #include "coordinator/lease_flags.h"
@@ -22,6 +23,9 @@ using kodistil::SweepOptions;
 ABSL_FLAG(bool, sweep, false, "Run the sweep: label, train, print the table");
 ABSL_FLAG(bool, label_only, SweepOptions().label_only,
           "Stop once every row is labelled");
+ABSL_FLAG(bool, stay, SweepOptions().stay,
+          "Once the sweep is over, answer workers until SIGTERM: for "
+          "Kubernetes, which starts again whatever ends");
 ABSL_FLAG(std::string, explain, "",
           "Say why the trial with this id is where it is, and exit");
 ABSL_FLAG(bool, status, false,
@@ -38,6 +42,7 @@ ABSL_FLAG(bool, replace_dataset, SweepOptions().replace_dataset,
           "Label anew when the store holds another dataset of this name");
 ABSL_FLAG(std::string, output, "table", "table, json, csv or markdown");
 KODISTIL_DEFINE_CLUSTER_FLAGS();
+KODISTIL_DEFINE_DASHBOARD_FLAGS();
 KODISTIL_DEFINE_DATASET_FLAGS();
 KODISTIL_DEFINE_DRAIN_FLAGS();
 KODISTIL_DEFINE_LEASE_FLAGS();
@@ -55,6 +60,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   }
   KODISTIL_RETURN_IF_ERROR(kodistil::ApplySweepFlags(&options.spec));
   options.label_only = absl::GetFlag(FLAGS_label_only);
+  options.stay = absl::GetFlag(FLAGS_stay);
   options.work_dir = absl::GetFlag(FLAGS_work_dir);
   options.tokenizer_dir = absl::GetFlag(FLAGS_tokenizer_dir);
   options.replace_dataset = absl::GetFlag(FLAGS_replace_dataset);
@@ -63,6 +69,7 @@ absl::StatusOr<SweepOptions> OptionsFromFlags() {
   TeachersFromFlags(&options);
   DrainFromFlags(&options.drain_grace, &options.drain_limit);
   options.metrics = MetricsFromFlags();
+  options.dashboard = DashboardFromFlags(options.access.insecure);
   return options;
 }
 }  // namespace
@@ -83,7 +90,8 @@ int main(int argc, char** argv) {
   }
   if (absl::GetFlag(FLAGS_status)) {
     return kodistil::RunStatusCommand(absl::GetFlag(FLAGS_coordinator),
-                                      absl::GetFlag(FLAGS_work_dir));
+                                      absl::GetFlag(FLAGS_work_dir),
+                                      AccessFromFlags());
   }
   if (!absl::GetFlag(FLAGS_sweep) && !absl::GetFlag(FLAGS_label_only)) {
     return kodistil::ExitCodeOf(

@@ -4,11 +4,14 @@
 #define KODISTIL_COORDINATOR_RESULTS_H_
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "base/table.h"
+#include "coordinator/paired_test.h"
 #include "kodistil/v1/coordinator.pb.h"
 #include "logit_store/teacher_mix.h"
 
@@ -27,6 +30,8 @@ struct TeacherResult {
   int64_t rows_labelled = 0;
   // Training (where it was trained here) and labelling.
   double seconds = 0;
+  // On the test split; null when they were not kept.
+  std::shared_ptr<const PredictionBits> predictions;
 };
 
 struct SweepResults {
@@ -34,6 +39,8 @@ struct SweepResults {
   std::string dataset_fingerprint;
   std::vector<TeacherResult> teachers;
   std::vector<v1::Trial> trials;
+  // On the test split, by trial id; earlier versions kept none.
+  std::map<std::string, std::shared_ptr<const PredictionBits>> predictions;
 };
 
 // Teachers first, then trials by accuracy (ties by parameters, then by

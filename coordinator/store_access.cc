@@ -197,7 +197,9 @@ absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrect(
                  return ScanTestRows(
                      id, dataset, [&count](const v1::LogitRow& row, int label) {
                        ++count.total;
-                       count.correct += BestOf(row.logits()) == label;
+                       const bool right = BestOf(row.logits()) == label;
+                       count.correct += right;
+                       count.predictions.push_back(right);
                      });
                }),
                absl::StrCat("logit store ", address_)));
@@ -253,7 +255,8 @@ absl::StatusOr<StoreAccess::Count> StoreAccess::CountCorrectOfMean(
                        mix.size(), " teachers, expected all"));
     }
     ++count.total;
-    count.correct += BestOf(sum.logits) == sum.label;
+    count.predictions.push_back(BestOf(sum.logits) == sum.label);
+    count.correct += count.predictions.back();
   }
   return count;
 }

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/access.h"
 #include "corpus/dataset.h"
+#include "corpus/predictions.h"
 #include "kodistil/v1/logit_store.grpc.pb.h"
 #include "logit_store/teacher_mix.h"
 
@@ -48,6 +49,7 @@ class StoreAccess {
   struct Count {
     uint64_t correct = 0;
     uint64_t total = 0;
+    Predictions predictions;  // of the rows counted, by index
   };
   // How many labelled rows of the test split have their highest logit at the
   // label.

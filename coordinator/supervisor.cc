@@ -81,7 +81,9 @@ absl::Status Supervisor::Run(SweepProgress* progress) {
     KODISTIL_RETURN_IF_ERROR(ExpireLeases());
     KODISTIL_RETURN_IF_ERROR(DropCheckpoints());
     finished = ledger_.WaitUntilFinished(kInterval);
-    progress->Show(ledger_.ChangedSince(&version));
+    const std::vector<Trial> changed = ledger_.ChangedSince(&version);
+    progress->Show(changed);
+    options_.changed(changed);
     KODISTIL_RETURN_IF_ERROR(CheckFailed());
   }
   return DropCheckpoints();

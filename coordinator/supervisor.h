@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -20,6 +21,9 @@ struct SupervisorOptions {
   int max_failed = -1;
   // Asked ten times a second.
   std::function<bool()> stopped = [] { return false; };
+  // Told ten times a second of the trials that have changed.
+  std::function<void(const std::vector<v1::Trial>&)> changed =
+      [](const std::vector<v1::Trial>&) {};
 };
 
 // Not thread-safe: one thread, that which started the cluster's processes.

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -20,17 +19,19 @@
 #include "artifacts/checkpoint_store.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "base/names.h"
 #include "base/progress.h"
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/coordinator_server.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/grid.h"
 #include "coordinator/ledger.h"
 #include "coordinator/ledger_metrics.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
+#include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
+#include "coordinator/sweep_status.h"
 #include "coordinator/sweep_teachers.h"
 #include "coordinator/teacher_axis.h"
 #include "coordinator/vocabularies.h"
@@ -44,21 +45,6 @@ using v1::TrialInputs;
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-// host and port of "host:port".
-absl::StatusOr<std::pair<std::string, int>> ParseListen(
-    const std::string& listen) {
-  if (listen.empty()) return std::make_pair(std::string("127.0.0.1"), 0);
-  const size_t colon = listen.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen: found '", listen, "', expected host:port"));
-  }
-  return std::make_pair(listen.substr(0, colon), port);
 }
 
 // One run of a sweep: the steps in order, and what they share.
@@ -86,10 +72,12 @@ class Sweep {
       status_ = TrainStudents();
       cluster_->StopAll();
     }
-    KODISTIL_RETURN_IF_ERROR(SaveStudents());
-    KODISTIL_RETURN_IF_ERROR(SaveResults());
+    KODISTIL_RETURN_IF_ERROR(outputs_->Save(Results()));
     return Outcome();
   }
+
+  // Answers that the sweep is over until it is told to stop. Call after Run.
+  void Stay();
 
  private:
   std::string InWork(absl::string_view path) const {
@@ -97,7 +85,10 @@ class Sweep {
   }
 
   absl::Status Open();
+  // And what writes its results.
+  absl::Status OpenLedger();
   absl::Status Serve();
+  absl::Status OpenDashboard();
   absl::Status LoadDataset();
   absl::Status LoadVocabularies();
   absl::Status PrepareTeachers();
@@ -105,11 +96,14 @@ class Sweep {
   absl::Status LabelRows();
   absl::Status SubmitTrials();
   absl::Status TrainStudents();
-  absl::Status SaveStudents();
-  absl::Status SaveResults();
   absl::StatusOr<std::string> StoreAddress();
   TrialInputs InputsOf(const StudentConfig& config);
+  // Dataset and teachers.
+  SweepResults Base() const;
+  void AddTrials(SweepResults* results) const;
   SweepResults Results() const;
+  // Gives the dashboard what is known besides trials.
+  void ShowBase();
   SweepOutcome Outcome() const;
 
   SweepOptions options_;
@@ -125,7 +119,10 @@ class Sweep {
   std::unique_ptr<CheckpointStore> checkpoints_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<SweepOutputs> outputs_;
   std::unique_ptr<CoordinatorServer> server_;
+  // Null when none is wanted. It asks the three above.
+  std::unique_ptr<Dashboard> dashboard_;
   Dataset dataset_;
   std::string dataset_fingerprint_;
   std::string dataset_digest_;
@@ -142,7 +139,7 @@ absl::Status Sweep::Open() {
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
   KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
-  KODISTIL_ASSIGN_OR_RETURN(const auto listen, ParseListen(options_.listen));
+  KODISTIL_ASSIGN_OR_RETURN(const auto listen, options_.ListenAddress());
   std::tie(host_, port_) = listen;
   advertised_ = options_.advertise.empty() ? host_ : options_.advertise;
   if (options_.advertise.empty() && (host_ == "0.0.0.0" || host_ == "[::]")) {
@@ -191,10 +188,16 @@ absl::Status Sweep::Open() {
   cluster.worker.hang_timeout = options_.hang_timeout;
   cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
+  return OpenLedger();
+}
+
+absl::Status Sweep::OpenLedger() {
   LedgerOptions ledger;
   ledger.lease = options_.lease;
   KODISTIL_ASSIGN_OR_RETURN(
       ledger_, Ledger::Open(InWork("ledger"), ledger, absl::Now()));
+  outputs_ =
+      std::make_unique<SweepOutputs>(options_.work_dir, artifacts_.get());
   trial_counts_ = AddLedgerMetrics(ledger_.get(), &MetricRegistry::Process());
   return absl::OkStatus();
 }
@@ -214,7 +217,30 @@ absl::Status Sweep::Serve() {
   KODISTIL_ASSIGN_OR_RETURN(
       server_, CoordinatorServer::Start(server, service, ledger_.get(),
                                         artifacts_.get(), checkpoints_.get()));
-  return WritePortFile(InWork("run/coordinator.port"), server_->port());
+  KODISTIL_RETURN_IF_ERROR(
+      WritePortFile(InWork("run/coordinator.port"), server_->port()));
+  return OpenDashboard();
+}
+
+absl::Status Sweep::OpenDashboard() {
+  if (options_.dashboard.port < 0) return absl::OkStatus();
+  DashboardSource source;
+  source.version = [this] {
+    // Every version is another one than 0.
+    return ledger_->WaitForChange(/*seen=*/0, absl::ZeroDuration());
+  };
+  source.add_trials = [this](SweepResults* results) { AddTrials(results); };
+  source.status = [this] {
+    return StatusLines(server_->status().Look(absl::Now()));
+  };
+  KODISTIL_ASSIGN_OR_RETURN(
+      dashboard_, Dashboard::Start(options_.dashboard, std::move(source)));
+  SayLine(absl::StrCat("dashboard: http://", dashboard_->address(), "/"));
+  return absl::OkStatus();
+}
+
+void Sweep::ShowBase() {
+  if (dashboard_ != nullptr) dashboard_->Show(Base());
 }
 
 absl::Status Sweep::LoadDataset() {
@@ -236,6 +262,7 @@ absl::Status Sweep::LoadDataset() {
       SayLine(absl::StrCat("  ", row.file, ":", row.line, ": ", row.reason));
     }
   }
+  ShowBase();
   if (options_.label_only) return absl::OkStatus();
   for (const Split split : {Split::kTrain, Split::kTest}) {
     if (dataset_.IndicesOf(split).empty()) {
@@ -328,6 +355,7 @@ absl::Status Sweep::LabelRows() {
         return wanted;
       }));
   cluster_->StopTeachers();
+  ShowBase();
   return absl::OkStatus();
 }
 
@@ -368,7 +396,7 @@ absl::Status Sweep::SubmitTrials() {
       submitted.retried == 0
           ? ""
           : absl::StrCat(" (", submitted.retried, " of them failed before)")));
-  return absl::OkStatus();
+  return outputs_->Begin(ledger_->Trials());
 }
 
 absl::Status Sweep::TrainStudents() {
@@ -390,11 +418,16 @@ absl::Status Sweep::TrainStudents() {
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;
   supervision.stopped = stopped_;
+  supervision.changed = [this](const auto& trials) { outputs_->Note(trials); };
   const absl::Status status =
       Supervisor(supervision, ledger_.get(), cluster_.get(), checkpoints_.get())
           .Run(&progress);
   trained_ = progress.Finish(ledger_->Trials());
   server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  if (options_.stay && !stopped_()) {
+    server_->trials().StopLeasing();
+    return status;
+  }
   metrics_->BeginDrain();
   if (stopped_()) server_->BeginDrain();
   server_->trials().StopLeasing();
@@ -403,37 +436,41 @@ absl::Status Sweep::TrainStudents() {
     absl::SleepFor(2 * CoordinatorServiceOptions().retry_after);
   }
   cluster_->StopAll();
+  if (dashboard_ != nullptr && !stopped_()) {
+    dashboard_->WaitForViewers(absl::Seconds(5));  // pages ask every 2 s
+  }
+  dashboard_ = nullptr;
   server_ = nullptr;
   return status;
 }
 
-absl::Status Sweep::SaveStudents() {
-  for (const Trial& trial : ledger_->Trials()) {
-    if (trial.state() != Trial::STATE_DONE) continue;
-    const std::string folder =
-        InWork(absl::StrCat("students/", trial.trial_id().substr(0, 12)));
-    for (const auto& [name, digest] : trial.result().files()) {
-      KODISTIL_ASSIGN_OR_RETURN(const std::string path,
-                                PathUnder(folder, "student's file", name));
-      if (FileExists(path)) continue;
-      KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, artifacts_->Get(digest));
-      KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));
-    }
-  }
-  return absl::OkStatus();
+void Sweep::Stay() {
+  // It may have been over from the start.
+  server_->trials().StopLeasing();
+  server_->status().SetPhase(v1::GetStatusResponse::PHASE_FINISHED);
+  metrics_->SetReady(absl::OkStatus());
+  SayLine("sweep: over; answers until it is stopped (--stay)");
+  while (!stopped_()) absl::SleepFor(absl::Milliseconds(100));
+  metrics_->BeginDrain();
 }
 
-SweepResults Sweep::Results() const {
+SweepResults Sweep::Base() const {
   SweepResults results;
   results.dataset = dataset_.name;
   results.dataset_fingerprint = dataset_fingerprint_;
   if (teachers_ != nullptr) results.teachers = teachers_->Results();
-  results.trials = ledger_->Trials();
   return results;
 }
 
-absl::Status Sweep::SaveResults() {
-  return WriteResults(Results(), options_.work_dir);
+void Sweep::AddTrials(SweepResults* results) const {
+  results->trials = ledger_->Trials();
+  outputs_->AddPredictions(results);
+}
+
+SweepResults Sweep::Results() const {
+  SweepResults results = Base();
+  AddTrials(&results);
+  return results;
 }
 
 SweepOutcome Sweep::Outcome() const {
@@ -449,9 +486,14 @@ SweepOutcome Sweep::Outcome() const {
 
 }  // namespace
 
-absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
-                                      const std::function<bool()>& stopped) {
-  return Sweep(options, stopped).Run();
+absl::StatusOr<SweepOutcome> RunSweep(
+    const SweepOptions& options, const std::function<bool()>& stopped,
+    const std::function<void(const SweepOutcome&)>& show) {
+  Sweep sweep(options, stopped);
+  KODISTIL_ASSIGN_OR_RETURN(SweepOutcome outcome, sweep.Run());
+  show(outcome);
+  if (options.stay && !stopped()) sweep.Stay();
+  return outcome;
 }
 
 }  // namespace kodistil

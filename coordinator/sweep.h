@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "base/access.h"
 #include "base/metrics_endpoint.h"
+#include "coordinator/dashboard.h"
 #include "coordinator/results.h"
 #include "corpus/dataset_reader.h"
 #include "kodistil/v1/sweep.pb.h"
@@ -81,10 +83,17 @@ struct SweepOptions {
   AccessOptions access;
   // Where the coordinator shows its metrics.
   MetricsEndpointOptions metrics;
+  // Where browsers follow the sweep.
+  DashboardOptions dashboard;
   // Stops after labelling: no trials.
   bool label_only = false;
+  // Once the sweep is over, goes on answering workers and people until it is
+  // told to stop: for engines that start again whatever ends.
+  bool stay = false;
 
   absl::Status Validate() const;
+  // Host and port of `listen`; INVALID_ARGUMENT when it is not host:port.
+  absl::StatusOr<std::pair<std::string, int>> ListenAddress() const;
 };
 
 struct SweepOutcome {
@@ -97,9 +106,11 @@ struct SweepOutcome {
 
 // Runs what is missing of the sweep and writes results.* into the work folder.
 // CANCELLED, here or in the outcome, once `stopped` returns true (what is done
-// stays done); the other errors name what went wrong and where.
-absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options,
-                                      const std::function<bool()>& stopped);
+// stays done); the other errors name what went wrong and where. `show` gets the
+// outcome before a sweep that stays does so.
+absl::StatusOr<SweepOutcome> RunSweep(
+    const SweepOptions& options, const std::function<bool()>& stopped,
+    const std::function<void(const SweepOutcome&)>& show);
 
 // What the command line does: RunSweep until SIGINT or SIGTERM, then the table
 // on stdout as `output` ("table", "json", "csv" or "markdown") and a closing

@@ -28,15 +28,36 @@ absl::StatusOr<std::string> Render(const SweepResults& results,
       "--output: found '", output, "', expected table, json, csv or markdown"));
 }
 
+// The table and the closing lines; returns the exit code.
+int Show(const SweepOptions& options, const std::string& output,
+         const SweepOutcome& outcome) {
+  if (options.label_only || absl::IsCancelled(outcome.status)) return kExitOk;
+  std::fputs(Render(outcome.results, output)->c_str(), stdout);
+  std::fflush(stdout);
+  SayLine(absl::StrCat(outcome.trained, " cells trained now; results in ",
+                       JoinPath(options.work_dir, "results.{json,csv,md}"),
+                       " and ", JoinPath(options.work_dir, "report.html")));
+  if (!outcome.status.ok()) return ExitCodeOf(outcome.status);
+  if (outcome.failed > 0) {
+    SayLine(absl::StrCat("error: ", outcome.failed, " cells have no result"),
+            Severity::kError);
+    return kExitFailure;
+  }
+  return kExitOk;
+}
+
 }  // namespace
 
 int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   const auto known = Render(SweepResults(), output);
   if (!known.ok()) return ExitCodeOf(known.status());
   static std::atomic<int> stop{0};  // the signal
+  int code = kExitOk;
   // Ends with the process: it waits for a signal that may never come.
   std::thread([] { stop = WaitForStopSignal(); }).detach();
-  const auto outcome = RunSweep(options, [] { return stop.load() != 0; });
+  const auto outcome = RunSweep(
+      options, [] { return stop.load() != 0; },
+      [&](const SweepOutcome& ended) { code = Show(options, output, ended); });
   const absl::Status status = outcome.ok() ? outcome->status : outcome.status();
   if (absl::IsCancelled(status) && stop != 0) {
     SayLine(
@@ -44,19 +65,7 @@ int RunSweepCommand(const SweepOptions& options, const std::string& output) {
     // Who sent SIGTERM (systemd, Kubernetes, Slurm) is to start it again.
     return stop == SIGINT ? kExitInterrupted : kExitRetry;
   }
-  if (!outcome.ok()) return ExitCodeOf(outcome.status());
-  if (options.label_only) return kExitOk;
-  std::fputs(Render(outcome->results, output)->c_str(), stdout);
-  std::fflush(stdout);
-  SayLine(absl::StrCat(outcome->trained, " cells trained now; results in ",
-                       JoinPath(options.work_dir, "results.{json,csv,md}")));
-  if (!status.ok()) return ExitCodeOf(status);
-  if (outcome->failed > 0) {
-    SayLine(absl::StrCat("error: ", outcome->failed, " cells have no result"),
-            Severity::kError);
-    return kExitFailure;
-  }
-  return kExitOk;
+  return outcome.ok() ? code : ExitCodeOf(outcome.status());
 }
 
 }  // namespace kodistil

@@ -1,4 +1,7 @@
+#include <utility>
+
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "coordinator/sweep.h"
@@ -31,9 +34,24 @@ absl::Status CheckLeases(const SweepOptions& options) {
 
 }  // namespace
 
+absl::StatusOr<std::pair<std::string, int>> SweepOptions::ListenAddress()
+    const {
+  if (listen.empty()) return std::make_pair(std::string("127.0.0.1"), 0);
+  const size_t colon = listen.rfind(':');
+  int port = 0;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
+      port > 65535) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen: found '", listen, "', expected host:port"));
+  }
+  return std::make_pair(listen.substr(0, colon), port);
+}
+
 absl::Status SweepOptions::Validate() const {
   KODISTIL_RETURN_IF_ERROR(dataset.Validate());
   KODISTIL_RETURN_IF_ERROR(metrics.Validate());
+  KODISTIL_RETURN_IF_ERROR(dashboard.Validate());
   if (work_dir.empty()) {
     return absl::InvalidArgumentError("--work_dir: is empty");
   }

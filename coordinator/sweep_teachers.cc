@@ -147,6 +147,7 @@ std::vector<TeacherResult> SweepTeachers::Results() const {
   std::vector<TeacherResult> results;
   for (const auto& stage : stages_) {
     results.push_back(ResultOf(stage->record()));
+    results.back().predictions = stage->SharedPredictions();
   }
   for (const Mean& mean : means_) {
     TeacherResult result = ResultOf(mean.record);

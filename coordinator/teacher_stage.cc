@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/grpc_bridge.h"
@@ -81,6 +82,27 @@ std::string TeacherStage::RecordPath() const {
                    Sha256Hex(absl::StrCat(key, "\n", context_.dataset->name))
                        .substr(0, 16),
                    ".json"));
+}
+
+std::string TeacherStage::PredictionsPath() const {
+  return absl::StrCat(absl::StripSuffix(RecordPath(), ".json"), ".",
+                      kPredictionsFile);
+}
+
+absl::StatusOr<Predictions> TeacherStage::ReadPredictions() const {
+  KODISTIL_ASSIGN_OR_RETURN(const std::string bytes,
+                            ReadFile(PredictionsPath()));
+  return ParsePredictions(bytes, PredictionsPath());
+}
+
+std::shared_ptr<const PredictionBits> TeacherStage::SharedPredictions() const {
+  const auto predictions = ReadPredictions();
+  if (predictions.ok()) {
+    return std::make_shared<const PredictionBits>(*predictions);
+  }
+  LOG_IF(WARNING, !absl::IsNotFound(predictions.status()))
+      << predictions.status();
+  return nullptr;
 }
 
 absl::Status TeacherStage::SaveRecord() const {
@@ -270,6 +292,9 @@ absl::Status TeacherStage::Label() {
   KODISTIL_ASSIGN_OR_RETURN(
       const StoreAccess::Count count,
       access.CountCorrect(SetId(record_, dataset), dataset));
+  // First: a record that is there says that these are.
+  KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(
+      PredictionsPath(), SerializePredictions(count.predictions)));
   record_.correct = count.correct;
   record_.total = count.total;
   record_.dataset_fingerprint = dataset.Fingerprint();

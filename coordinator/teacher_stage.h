@@ -5,6 +5,7 @@
 #define KODISTIL_COORDINATOR_TEACHER_STAGE_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,13 @@
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_store.h"
 #include "coordinator/local_cluster.h"
+#include "coordinator/paired_test.h"
 #include "coordinator/status_board.h"
 #include "coordinator/sweep.h"
 #include "coordinator/teacher_record.h"
 #include "coordinator/teacher_registry.h"
 #include "corpus/dataset.h"
+#include "corpus/predictions.h"
 #include "kodistil/v1/logit_store.pb.h"
 #include "kodistil/v1/teacher.pb.h"
 
@@ -56,6 +59,11 @@ class TeacherStage {
   // Whether the record says that every row of this dataset is labelled.
   bool Labelled() const;
   const TeacherRecord& record() const { return record_; }
+  // Of the test rows counted last; NOT_FOUND when an earlier version counted
+  // them, or nobody did yet.
+  absl::StatusOr<Predictions> ReadPredictions() const;
+  // The same for TeacherResult: null where there are none.
+  std::shared_ptr<const PredictionBits> SharedPredictions() const;
 
  private:
   bool Remote() const { return teacher_.empty(); }
@@ -77,6 +85,7 @@ class TeacherStage {
   absl::Status Hand(const std::vector<v1::IndexRange>& missing, int64_t total);
   absl::Status SaveRecord() const;
   std::string RecordPath() const;
+  std::string PredictionsPath() const;
 
   const Context context_;
   const std::string teacher_;

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
 # Run as root, as often as you like: what is there stays as it is.
-#   install.sh [--with=bench] [--with=slurm]
-# --with=bench adds what bench/ compares with, --with=slurm a Slurm for the jobs
-# of deploy/slurm.
+#   install.sh [--for=build] [--with=bench] [--with=kubernetes] [--with=slurm]
+# --for=build leaves out what only tests and the presubmit need. --with=bench
+# adds what bench/ compares with, --with=kubernetes what //deploy:schema_test
+# needs: Node, and Kubernetes' schemas from the npm registry; --with=slurm a
+# Slurm for the jobs of deploy/slurm.
 set -euo pipefail
 
 packages=(
   # Build.
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto
-  bazel-skylib default-jdk-headless g++ git pkg-config
+  bazel-skylib default-jdk-headless g++ git pkg-config python3
   # Libraries.
   libabsl-dev libbenchmark-dev libboost-dev libgflags-dev libgmock-dev
   libgoogle-glog-dev
@@ -17,9 +19,15 @@ packages=(
   libdnnl-dev libmecab-dev libopenblas-pthread-dev libopenblas0-pthread
   libprotobuf-dev librocksdb-dev libsentencepiece-dev libssl-dev libtorch-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
+  # What the report of a sweep draws with; it is built into the coordinator.
+  node-d3-axis node-d3-scale node-d3-selection node-d3-shape
+  ca-certificates
+)
+
+readonly TEST_PACKAGES=(
   # Presubmit and tests.
-  ca-certificates chromium clang clang-format clang-tidy curl fonts-nanum
-  libclang-rt-dev mecab-utils procps python3 shellcheck
+  chromium clang clang-format clang-tidy curl docker-compose fonts-nanum
+  iproute2 libclang-rt-dev mecab-utils procps python3-yaml shellcheck yamllint
   # Certificates (deploy/certs.sh).
   openssl
 )
@@ -44,14 +52,18 @@ readonly HEADERS=(
   /usr/include/torch/csrc/api/include/torch/torch.h
 )
 
+programs=(bazel g++ git grpc_cpp_plugin pkg-config protoc python3)
 readonly SLURM_PROGRAMS=(
   munged sbatch scancel scontrol sinfo slurmctld slurmd squeue
 )
-
-programs=(
-  bazel chromium clang++ clang-format clang-tidy curl g++ git grpc_cpp_plugin
-  openssl pkg-config protoc python3 shellcheck
+readonly TEST_PROGRAMS=(
+  chromium clang++ clang-format clang-tidy curl docker-compose openssl
+  shellcheck yamllint
 )
+
+# //deploy:schema_test looks for it here.
+readonly SCHEMAS=kubernetes-models SCHEMAS_VERSION=4.5.1
+readonly SCHEMAS_PREFIX=/usr/local/lib/kodistil
 
 missing_packages() {
   local package
@@ -92,6 +104,20 @@ install_packages() {
     apt-get "${options[@]}" update -qq </dev/null
     "${install[@]}" </dev/null
   fi
+}
+
+schemas_version() {
+  sed -n 's/^ *"version": "\(.*\)",$/\1/p' \
+    "$SCHEMAS_PREFIX/node_modules/$SCHEMAS/package.json" 2>/dev/null
+}
+
+install_schemas() {
+  [[ $(schemas_version) != "$SCHEMAS_VERSION" ]] || return 0
+  echo "installing $SCHEMAS $SCHEMAS_VERSION into $SCHEMAS_PREFIX"
+  mkdir -p "$SCHEMAS_PREFIX"
+  npm install --prefix "$SCHEMAS_PREFIX" --ignore-scripts --no-audit \
+    --no-fund --no-package-lock --loglevel=error \
+    "$SCHEMAS@$SCHEMAS_VERSION" </dev/null
 }
 
 # The library that programs linked to BLAS load. LibTorch is many times slower
@@ -167,6 +193,13 @@ check_all() {
       not_found "the header $path" "no such file"
     fi
   done
+  if $with_kubernetes; then
+    if [[ $(schemas_version) == "$SCHEMAS_VERSION" ]]; then
+      found "$SCHEMAS" "$SCHEMAS_VERSION"
+    else
+      not_found "$SCHEMAS $SCHEMAS_VERSION" "looked in $SCHEMAS_PREFIX"
+    fi
+  fi
   path=$(blas_library || true)
   if [[ $path == *openblas* ]]; then
     found OpenBLAS "$(dpkg-query -W -f '${Version}' libopenblas0-pthread)"
@@ -175,22 +208,40 @@ check_all() {
   fi
 }
 
-main() {
+for_build=false
+with_kubernetes=false
+
+choose() {
   local argument
   for argument in "$@"; do
     case $argument in
+      --for=build) for_build=true ;;
       --with=bench) packages+=("${BENCH_PACKAGES[@]}") ;;
+      --with=kubernetes) with_kubernetes=true ;;
       --with=slurm)
         packages+=("${SLURM_PACKAGES[@]}")
         programs+=("${SLURM_PROGRAMS[@]}")
         ;;
       *)
-        echo "error: $argument: expected --with=bench, --with=slurm or nothing" \
-          >&2
+        echo "error: $argument: expected --for=build, --with=bench," \
+          "--with=kubernetes or --with=slurm" >&2
         exit 2
         ;;
     esac
   done
+  if ! $for_build; then
+    packages+=("${TEST_PACKAGES[@]}")
+    programs+=("${TEST_PROGRAMS[@]}")
+  fi
+  if $with_kubernetes; then
+    programs+=(node npm)
+    # Node from elsewhere brings npm along and does not go with Debian's.
+    command -v npm >/dev/null || packages+=(nodejs npm)
+  fi
+}
+
+main() {
+  choose "$@"
   if ((EUID != 0)); then
     echo "error: installing packages needs root: sudo $0" >&2
     exit 1
@@ -200,6 +251,7 @@ main() {
     exit 1
   fi
   install_packages
+  if $with_kubernetes; then install_schemas; fi
   select_openblas
   check_all
   if ((failures > 0)); then

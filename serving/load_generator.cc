@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <utility>
 
@@ -43,6 +42,13 @@ absl::StatusOr<tcp::endpoint> EndpointOf(const LoadOptions& options) {
   return tcp::endpoint(ip, static_cast<uint16_t>(port));
 }
 
+// Of ascending values; zero for none.
+absl::Duration Percentile(const std::vector<absl::Duration>& values,
+                          size_t percent) {
+  return values.empty() ? absl::ZeroDuration()
+                        : values[(values.size() - 1) * percent / 100];
+}
+
 // One run, on one thread.
 class LoadRun {
  public:
@@ -65,15 +71,13 @@ class LoadRun {
     context_.run();
     result_.elapsed = absl::FromChrono(Clock::now() - start_);
     std::sort(times_.begin(), times_.end());
-    const auto percentile = [this](size_t percent) {
-      return times_.empty() ? absl::ZeroDuration()
-                            : times_[(times_.size() - 1) * percent / 100];
-    };
+    std::sort(late_.begin(), late_.end());
     result_.good = times_.size();
-    result_.p50 = percentile(50);
-    result_.p90 = percentile(90);
-    result_.p99 = percentile(99);
-    result_.most = percentile(100);
+    result_.p50 = Percentile(times_, 50);
+    result_.p90 = Percentile(times_, 90);
+    result_.p99 = Percentile(times_, 99);
+    result_.most = Percentile(times_, 100);
+    result_.late_p99 = Percentile(late_, 99);
     return std::move(result_);
   }
 
@@ -86,8 +90,13 @@ class LoadRun {
   // Begins what is due, and sleeps until the next request is.
   void Tick() {
     const Clock::time_point now = Clock::now();
+    // Those that were due before wait for a connection.
+    const int64_t first = due_;
     while (due_ < total_ && DueTime(due_) <= now) ++due_;
     BeginDue();
+    for (int64_t request = first; request < begun_; ++request) {
+      late_.push_back(absl::FromChrono(now - DueTime(request)));
+    }
     if (due_ == total_) return;
     timer_.expires_at(DueTime(due_));
     timer_.async_wait([this](const boost::system::error_code& error) {
@@ -124,9 +133,10 @@ class LoadRun {
   std::vector<std::unique_ptr<LoadLane>> lanes_;
   std::vector<LoadLane*> idle_;
   Clock::time_point start_;
-  int64_t due_ = 0;    // requests whose time has come
-  int64_t begun_ = 0;  // of them
-  std::vector<absl::Duration> times_;
+  int64_t due_ = 0;                    // requests whose time has come
+  int64_t begun_ = 0;                  // of them
+  std::vector<absl::Duration> times_;  // of good answers
+  std::vector<absl::Duration> late_;   // of requests begun when they were due
   LoadResult result_;
 };
 

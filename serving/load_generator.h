@@ -44,6 +44,9 @@ struct LoadResult {
   absl::Duration elapsed;
   // Of good answers, from when they were due.
   absl::Duration p50, p90, p99, most;
+  // How late requests were begun though a connection was free, which is the
+  // generator's own doing, or its machine's: the times above hold that too.
+  absl::Duration late_p99;
 
   double rate() const { return good / absl::ToDoubleSeconds(elapsed); }
 };

@@ -47,10 +47,10 @@ absl::Status Run() {
   KODISTIL_ASSIGN_OR_RETURN(const LoadResult result, RunLoad(options));
   std::cout << absl::StrFormat(
       "%d good answers, %.0f/s; ms from when they were due: p50 %.3f, p90 "
-      "%.3f, p99 %.3f, most %.3f\n",
+      "%.3f, p99 %.3f, most %.3f; begun late by %.3f at p99\n",
       result.good, result.rate(), Milliseconds(result.p50),
       Milliseconds(result.p90), Milliseconds(result.p99),
-      Milliseconds(result.most));
+      Milliseconds(result.most), Milliseconds(result.late_p99));
   int64_t failed = 0;
   for (const auto& [what, count] : result.failures) {
     std::cout << count << " failed: " << what << "\n";

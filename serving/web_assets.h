@@ -1,5 +1,4 @@
-// The web page's files, inside the program. Made from serving/web/ by
-// serving/embed_assets.py.
+// The web page's files (serving/web/), inside the program.
 
 #ifndef KODISTIL_SERVING_WEB_ASSETS_H_
 #define KODISTIL_SERVING_WEB_ASSETS_H_

@@ -25,8 +25,13 @@ TEST(WebAssetsTest, GivesEveryFileOfThePageWithItsType) {
                                  "/favicon.svg image/svg+xml"));
 }
 
+TEST(WebAssetsTest, ExportAddsTheStudent) {
+  ASSERT_EQ(ExportedAssets().size(), WebAssets().size() + 1);
+  EXPECT_EQ(ExportedAssets().back().path, "/student.js");
+}
+
 TEST(WebAssetsTest, BytesAreThoseOfTheFiles) {
-  for (const WebAsset& asset : WebAssets()) {
+  for (const WebAsset& asset : ExportedAssets()) {
     const std::string name =
         asset.path == "/" ? "index.html" : std::string(asset.path.substr(1));
     const auto file = ReadFile("serving/web/" + name);

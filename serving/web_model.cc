@@ -71,16 +71,10 @@ Json InWideBits(const std::vector<float>& values, size_t columns) {
           {"scales", Base64(rounded.scales)}};
 }
 
-// What the inference kernel multiplies states with before it rounds them.
-float StateScaleOf(const StudentShape& shape) {
-  const size_t lanes = InferenceLanes();
-  return StateScale(2 * ((shape.hidden_dim + lanes - 1) / lanes * lanes));
-}
-
 Json DirectionJson(const StudentFolder& student, int layer,
                    const char* direction) {
   const size_t hidden = student.shape.hidden_dim;
-  const float unit = 1 / StateScaleOf(student.shape);
+  const float unit = 1.0f / kStateScale;
   const std::string suffix = absl::StrCat("l", layer, direction);
   std::vector<float> bias = student.weights.at("rnn.bias_ih_" + suffix);
   const std::vector<float>& other = student.weights.at("rnn.bias_hh_" + suffix);
@@ -172,7 +166,7 @@ std::string WebModelScript(const WebModel& model) {
                      {"card", model.card},
                      {"shape", ShapeJson(student.shape)},
                      {"max_length", student.max_length},
-                     {"state_scale", StateScaleOf(student.shape)},
+                     {"state_scale", kStateScale},
                      {"tokenizer", TokenizerJson(student)},
                      {"tensors", TensorsJson(student)}};
   // "<" never ends or begins a script, should someone inline the file.

@@ -87,7 +87,7 @@ TEST(WebModelTest, HoldsTheWeightsOfTheKernel) {
   const Json model = ModelOf(student);
   const Json& tensors = model["tensors"];
   const float unit = model["state_scale"];
-  EXPECT_EQ(unit, 16384);
+  EXPECT_EQ(unit, 127);
   ExpectWide(tensors["embedding"], student.weights.at("embedding.weight"));
   ExpectWide(tensors["layers"][0][1]["input"],
              student.weights.at("rnn.weight_ih_l0_reverse"));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "student_trainer/inference_steps.h"
+
 namespace kodistil {
 
 float QuantizationStep(const float* values, size_t count, int most) {
@@ -27,31 +29,27 @@ void PackedMatrix::PackFloats(const Geometry& geometry,
   }
 }
 
-void PackedMatrix::PackInt8s(const Geometry& geometry, const GateMatrix& matrix,
-                             float x_scale) {
-  depth = (matrix.depth + 1) / 2 * 2;
+void PackedMatrix::PackInt8s(const Geometry& geometry,
+                             const GateMatrix& matrix) {
+  depth = (matrix.depth + 3) / 4 * 4;
   const size_t wide = 4 * geometry.lanes;
   int8_t* out = int8s.Resize(geometry.gates() * depth);
   scales.Resize(geometry.gates());
+  offsets.Resize(geometry.gates());
   for (size_t row = 0; row < 4 * geometry.hidden; ++row) {
     const float* values = matrix.values + row * matrix.columns;
     const float scale = QuantizationStep(values, matrix.columns, kMaxInt8);
     if (scale == 0) continue;
     const size_t at = geometry.GateAt(row);
-    scales.data()[at] = scale / x_scale;
-    int8_t* block = out + at / wide * depth * wide + at % wide * 2;
+    scales.data()[at] = scale / kStateScale;
+    int8_t* block = out + at / wide * depth * wide + at % wide * 4;
     for (size_t k = 0; k < matrix.columns; ++k) {
       const size_t place = matrix.place[k];
-      block[place / 2 * 2 * wide + place % 2] =
-          static_cast<int8_t>(std::lrint(values[k] / scale));
+      const auto weight = static_cast<int8_t>(std::lrint(values[k] / scale));
+      block[place / 4 * 4 * wide + place % 4] = weight;
+      offsets.data()[at] += kStateZero * weight;
     }
   }
-}
-
-float StateScale(size_t depth) {
-  float scale = 16384;
-  while (double{scale} * kMaxInt8 * depth >= 2147483648.0) scale /= 2;
-  return scale;
 }
 
 }  // namespace kodistil

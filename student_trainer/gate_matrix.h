@@ -62,16 +62,17 @@ struct GateMatrix {
 
 // A matrix as the products want it, in one of the two precisions.
 struct PackedMatrix {
-  size_t depth = 0;  // even for int8
+  size_t depth = 0;  // a multiple of 4 for int8
   Aligned<float> floats;
   Aligned<int8_t> int8s;
   Aligned<float> scales;
+  // What kStateZero adds to each product, to be taken away.
+  Aligned<int32_t> offsets;
 
   void PackFloats(const Geometry& geometry, const GateMatrix& matrix);
-  void PackInt8s(const Geometry& geometry, const GateMatrix& matrix,
-                 float x_scale);
+  void PackInt8s(const Geometry& geometry, const GateMatrix& matrix);
   int64_t bytes() const {
-    return floats.bytes() + int8s.bytes() + scales.bytes();
+    return floats.bytes() + int8s.bytes() + scales.bytes() + offsets.bytes();
   }
 };
 
@@ -80,10 +81,6 @@ struct PackedMatrix {
 float QuantizationStep(const float* values, size_t count, int most);
 
 inline constexpr int kMaxInt8 = 127;
-
-// The largest power of two by which states, at most 1, can be multiplied such
-// that their products with 8 bits, `depth` of them, add up to below 2^31.
-float StateScale(size_t depth);
 
 }  // namespace kodistil
 

@@ -18,6 +18,9 @@ namespace {
 
 // Embeddings that are multiplied at a time when the table is made.
 constexpr size_t kTableRows = 64;
+// Rounded states are read by four; with vectors of one float the last row's
+// may end before.
+constexpr size_t kPadding = 3;
 
 // One direction of a layer.
 struct Direction {
@@ -47,13 +50,17 @@ struct InferenceScratch::Buffers {
   std::vector<uint32_t> order;    // [B] rows, longest first
   std::vector<uint32_t> alive;    // [T] rows that have a token t
   std::vector<uint32_t> offsets;  // [T] tokens before those
-  Aligned<float> gates;           // [B or N][P][4][L]
-  Aligned<float> c, h;            // [B][P][L]
-  Aligned<int16_t> rounded;       // [B][P][L]
-  Aligned<float> states;          // [B][2][P][L] of the last layer
+  // Of the rows that have a token t: its entry in the table of gates.
+  std::vector<uint32_t> entries[2];  // [B]
+  Aligned<float> gates;              // [N][P][4][L] of a layer above the first
+  Aligned<float> c, h;               // [B][P][L]
+  // What a step multiplies and what it leaves for the next one.
+  Aligned<float> step_x[2];          // [B][P][L]
+  Aligned<uint8_t> step_rounded[2];  // [B][P][L]
+  Aligned<float> states;             // [B][2][P][L] of the last layer
   // What a layer reads and the one that it writes: [N][2][P][L].
   Aligned<float> x[2];
-  Aligned<int16_t> x_rounded[2];
+  Aligned<uint8_t> x_rounded[2];
   Aligned<float> logits;  // [B, C]
 };
 
@@ -69,8 +76,8 @@ struct InferenceKernel::Impl {
 
   StudentShape shape;
   bool int8 = false;
+  bool vnni = false;
   Geometry geometry;
-  float x_scale = 0;                  // of rounded states
   std::vector<Direction> directions;  // [layers][2]
   Aligned<float> head;                // [C][2][P][L]
   std::vector<float> head_bias;       // [C]
@@ -87,16 +94,18 @@ struct InferenceKernel::Impl {
   void RunLayer(Rows rows, int layer, size_t tokens, Buffers* buffers) const;
   void RunDirection(Rows rows, int layer, int side, Buffers* buffers) const;
   void Project(int layer, int side, size_t tokens, Buffers* buffers) const;
-  void LookUp(Rows rows, size_t t, size_t next, const Direction& direction,
-              Buffers* buffers) const;
-  void AddProduct(const PackedMatrix& matrix, size_t rows, const float* x,
-                  const int16_t* rounded, size_t x_stride, float* gates) const;
+  void FillEntries(Rows rows, int layer, size_t t, const Buffers& buffers,
+                   std::vector<uint32_t>* entries) const;
+  RecurrentStep BeginSteps(size_t batch, int layer, int side,
+                           Buffers* buffers) const;
+  void CopyStates(const RecurrentStep& step, size_t first, int side, int to,
+                  Buffers* buffers) const;
 };
 
 void InferenceKernel::Impl::Pack(const GateMatrix& matrix,
                                  PackedMatrix* packed) const {
   if (int8) {
-    packed->PackInt8s(geometry, matrix, x_scale);
+    packed->PackInt8s(geometry, matrix);
   } else {
     packed->PackFloats(geometry, matrix);
   }
@@ -206,44 +215,6 @@ size_t InferenceKernel::Impl::Arrange(Rows rows, Buffers* buffers) const {
   return tokens;
 }
 
-void InferenceKernel::Impl::AddProduct(const PackedMatrix& matrix, size_t rows,
-                                       const float* x, const int16_t* rounded,
-                                       size_t x_stride, float* gates) const {
-  if (int8) {
-    RunInt8Sums({rows, geometry.blocks, matrix.depth / 2, matrix.int8s.data(),
-                 matrix.scales.data(), rounded, x_stride, gates});
-  } else {
-    RunFloatSums({rows, geometry.blocks, matrix.depth, matrix.floats.data(), x,
-                  x_stride, gates});
-  }
-}
-
-// Gates of the first layer's tokens t, from the table; fetches those of `next`.
-void InferenceKernel::Impl::LookUp(Rows rows, size_t t, size_t next,
-                                   const Direction& direction,
-                                   Buffers* buffers) const {
-  constexpr size_t kLine = 64;
-  const size_t width = geometry.gates();
-  for (size_t b = 0; b < buffers->alive[t]; ++b) {
-    const absl::Span<const int32_t> row = rows[buffers->order[b]];
-    float* gates = buffers->gates.data() + b * width;
-    const size_t later = next < row.size() ? row[next] : row[t];
-    if (int8) {
-      const uint16_t* table = direction.table_halves.data();
-      for (size_t i = 0; i < width; i += kLine / sizeof(*table)) {
-        __builtin_prefetch(table + later * width + i);
-      }
-      HalvesToFloats(table + row[t] * width, width, gates);
-    } else {
-      const float* table = direction.table.data();
-      for (size_t i = 0; i < width; i += kLine / sizeof(*table)) {
-        __builtin_prefetch(table + later * width + i);
-      }
-      std::copy_n(table + row[t] * width, width, gates);
-    }
-  }
-}
-
 // Gates of all tokens of a layer above the first.
 void InferenceKernel::Impl::Project(int layer, int side, size_t tokens,
                                     Buffers* buffers) const {
@@ -253,49 +224,97 @@ void InferenceKernel::Impl::Project(int layer, int side, size_t tokens,
   for (size_t i = 0; i < tokens; ++i) {
     std::copy_n(direction.bias.data(), width, gates + i * width);
   }
+  const PackedMatrix& matrix = direction.input;
   const int from = layer % 2;
-  AddProduct(direction.input, tokens, buffers->x[from].data(),
-             buffers->x_rounded[from].data(), 2 * units, gates);
+  if (int8) {
+    RunInt8Sums({tokens, geometry.blocks, matrix.depth, matrix.int8s.data(),
+                 matrix.scales.data(), matrix.offsets.data(),
+                 buffers->x_rounded[from].data(), 2 * units, gates, vnni});
+  } else {
+    RunFloatSums({tokens, geometry.blocks, matrix.depth, matrix.floats.data(),
+                  buffers->x[from].data(), 2 * units, gates});
+  }
 }
 
+void InferenceKernel::Impl::FillEntries(Rows rows, int layer, size_t t,
+                                        const Buffers& buffers,
+                                        std::vector<uint32_t>* entries) const {
+  for (size_t b = 0; b < buffers.alive[t]; ++b) {
+    (*entries)[b] =
+        layer == 0 ? rows[buffers.order[b]][t] : buffers.offsets[t] + b;
+  }
+}
+
+// What the step left, to where the layer above reads it: its tokens are the
+// `first` one and on.
+void InferenceKernel::Impl::CopyStates(const RecurrentStep& step, size_t first,
+                                       int side, int to,
+                                       Buffers* buffers) const {
+  const size_t units = geometry.units();
+  for (size_t b = 0; b < step.rows; ++b) {
+    const size_t at = ((first + b) * 2 + side) * units;
+    if (int8) {
+      std::copy_n(step.next_rounded + b * units, units,
+                  buffers->x_rounded[to].data() + at);
+    } else {
+      std::copy_n(step.next_x + b * units, units, buffers->x[to].data() + at);
+    }
+  }
+}
+
+// What all steps of a direction have in common, at its beginning.
+RecurrentStep InferenceKernel::Impl::BeginSteps(size_t batch, int layer,
+                                                int side,
+                                                Buffers* buffers) const {
+  const size_t states = batch * geometry.units();
+  std::fill_n(buffers->c.data(), states, 0.0f);
+  for (int i = 0; i < 2; ++i) {
+    if (int8) {
+      std::fill_n(buffers->step_rounded[i].data(), states, uint8_t{kStateZero});
+    }
+    if (!int8) std::fill_n(buffers->step_x[i].data(), states, 0.0f);
+    buffers->entries[i].assign(batch, 0);
+  }
+  const Direction& direction = directions[2 * layer + side];
+  RecurrentStep step;
+  step.blocks = geometry.blocks;
+  step.table = layer == 0 ? direction.table.data() : buffers->gates.data();
+  step.table_halves = direction.table_halves.data();
+  step.weights = direction.recurrent.floats.data();
+  step.int8s = direction.recurrent.int8s.data();
+  step.scales = direction.recurrent.scales.data();
+  step.offsets = direction.recurrent.offsets.data();
+  step.vnni = vnni;
+  step.c = buffers->c.data();
+  step.h = buffers->h.data();
+  return step;
+}
+
+// Rows come to an end going forward, and begin going backward; either way those
+// alive are the first ones, and h keeps what others had.
 void InferenceKernel::Impl::RunDirection(Rows rows, int layer, int side,
                                          Buffers* buffers) const {
-  const Direction& direction = directions[2 * layer + side];
-  const size_t steps = buffers->alive.size(), batch = rows.size();
-  const size_t width = geometry.gates(), units = geometry.units();
-  const int to = (layer + 1) % 2;
-  const bool is_last = layer + 1 == shape.lstm_num_layers;
-  std::fill_n(buffers->c.data(), batch * units, 0.0f);
-  std::fill_n(buffers->h.data(), batch * units, 0.0f);
-  if (int8) std::fill_n(buffers->rounded.data(), batch * units, int16_t{0});
-  for (size_t step = 0; step < steps; ++step) {
-    // Rows come to an end going forward, and begin going backward; either way
-    // those alive are the first ones, and others keep their state.
-    const size_t t = side == 0 ? step : steps - 1 - step;
-    const size_t alive = buffers->alive[t];
-    float* gates = buffers->gates.data();
-    if (layer == 0) {
-      LookUp(rows, t, side == 0 ? t + 1 : t - 1, direction, buffers);
-    } else {
-      gates += buffers->offsets[t] * width;
+  const size_t steps = buffers->alive.size();
+  const auto token = [&](size_t i) { return side == 0 ? i : steps - 1 - i; };
+  RecurrentStep step = BeginSteps(rows.size(), layer, side, buffers);
+  FillEntries(rows, layer, token(0), *buffers, &buffers->entries[0]);
+  for (size_t i = 0; i < steps; ++i) {
+    const int now = i % 2, next = 1 - now;
+    if (i + 1 < steps) {
+      FillEntries(rows, layer, token(i + 1), *buffers, &buffers->entries[next]);
     }
-    if (step > 0) {
-      AddProduct(direction.recurrent, alive, buffers->h.data(),
-                 buffers->rounded.data(), units, gates);
-    }
-    RunCells({alive, geometry.blocks, gates, buffers->c.data(),
-              buffers->h.data(), int8 ? buffers->rounded.data() : nullptr,
-              x_scale});
-    if (is_last) continue;
-    for (size_t b = 0; b < alive; ++b) {
-      const size_t at = ((buffers->offsets[t] + b) * 2 + side) * units;
-      if (int8) {
-        std::copy_n(buffers->rounded.data() + b * units, units,
-                    buffers->x_rounded[to].data() + at);
-      } else {
-        std::copy_n(buffers->h.data() + b * units, units,
-                    buffers->x[to].data() + at);
-      }
+    step.rows = buffers->alive[token(i)];
+    step.entries = buffers->entries[now].data();
+    step.next_entries = buffers->entries[next].data();
+    step.depth = i == 0 ? 0 : directions[2 * layer + side].recurrent.depth;
+    step.x = buffers->step_x[now].data();
+    step.next_x = buffers->step_x[next].data();
+    step.rounded = buffers->step_rounded[now].data();
+    step.next_rounded = buffers->step_rounded[next].data();
+    RunStep(step);
+    if (layer + 1 < shape.lstm_num_layers) {
+      CopyStates(step, buffers->offsets[token(i)], side, (layer + 1) % 2,
+                 buffers);
     }
   }
 }
@@ -305,7 +324,8 @@ void InferenceKernel::Impl::RunLayer(Rows rows, int layer, size_t tokens,
   const size_t units = geometry.units(), batch = rows.size();
   const int to = (layer + 1) % 2;
   const bool is_last = layer + 1 == shape.lstm_num_layers;
-  if (!is_last && int8) buffers->x_rounded[to].Resize(tokens * 2 * units);
+  if (!is_last && int8)
+    buffers->x_rounded[to].Resize(tokens * 2 * units + kPadding);
   if (!is_last && !int8) buffers->x[to].Resize(tokens * 2 * units);
   for (int side = 0; side < 2; ++side) {
     if (layer > 0) Project(layer, side, tokens, buffers);
@@ -340,11 +360,11 @@ absl::StatusOr<std::unique_ptr<InferenceKernel>> InferenceKernel::Create(
   auto impl = std::make_unique<Impl>();
   impl->shape = shape;
   impl->int8 = precision == InferencePrecision::kInt8;
+  impl->vnni = HasVnni();
   impl->geometry.hidden = shape.hidden_dim;
   impl->geometry.lanes = InferenceLanes();
   impl->geometry.blocks =
       (shape.hidden_dim + impl->geometry.lanes - 1) / impl->geometry.lanes;
-  impl->x_scale = StateScale(/*depth=*/2 * impl->geometry.units());
   impl->Build(weights);
   return std::unique_ptr<InferenceKernel>(new InferenceKernel(std::move(impl)));
 }
@@ -360,10 +380,13 @@ void InferenceKernel::Run(absl::Span<const absl::Span<const int32_t>> rows,
   const size_t tokens = net.Arrange(rows, buffers);
   const size_t units = net.geometry.units();
   const int layers = net.shape.lstm_num_layers;
-  buffers->gates.Resize((layers > 1 ? tokens : batch) * net.geometry.gates());
+  if (layers > 1) buffers->gates.Resize(tokens * net.geometry.gates());
   buffers->c.Resize(batch * units);
   buffers->h.Resize(batch * units);
-  buffers->rounded.Resize(batch * units);
+  for (int i = 0; i < 2; ++i) {
+    if (net.int8) buffers->step_rounded[i].Resize(batch * units + kPadding);
+    if (!net.int8) buffers->step_x[i].Resize(batch * units);
+  }
   buffers->states.Resize(batch * 2 * units);
   for (int layer = 0; layer < layers; ++layer) {
     net.RunLayer(rows, layer, tokens, buffers);

@@ -16,7 +16,7 @@ namespace kodistil {
 
 enum class InferencePrecision {
   kFp32,
-  // Weights in 8 bits with a scale for each gate of each unit, states in 15
+  // Weights in 8 bits with a scale for each gate of each unit, states in 8
   // bits, the vocabulary's table in half precision; sums in integers.
   kInt8,
 };

@@ -1,8 +1,5 @@
 #include "student_trainer/student_card.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "base/progress.h"
 #include "logit_store/teacher_mix.h"
 #include "nlohmann/json.hpp"
 
@@ -44,27 +41,11 @@ Json ConfigJson(const v1::StudentConfig& config) {
       {"select", config.select()}};
 }
 
-std::string AccuracyText(const v1::TrialResult& result) {
-  if (result.total() == 0) return "not measured (no test rows)";
-  return absl::StrFormat("%.2f %% (%s of %s rows of the test split)",
-                         100.0 * result.correct() / result.total(),
-                         WithCommas(result.correct()),
-                         WithCommas(result.total()));
-}
-
 // The teachers whose logits' mean was learnt; none for one teacher alone.
 TeacherMix MembersOf(const v1::StudentConfig& config) {
   if (!IsTeacherMix(config.teacher())) return {};
   const auto mix = ParseTeacherMix(config.teacher());
   return mix.ok() ? *mix : TeacherMix();
-}
-
-std::string SourceText(const v1::StudentConfig& config) {
-  if (config.loss_option() == "ce") return "Trained on labels";
-  const size_t teachers = MembersOf(config).size();
-  if (teachers == 0) return "Distilled from a teacher's logits";
-  return absl::StrCat("Distilled from the weighted mean of ", teachers,
-                      " teachers' logits");
 }
 
 }  // namespace
@@ -96,31 +77,6 @@ std::string ProvenanceJson(const StudentOrigin& origin) {
     }
   }
   return Dump(json);
-}
-
-std::string ModelCard(const StudentOrigin& origin) {
-  const v1::StudentConfig& config = origin.config;
-  const bool distilled = config.loss_option() != "ce";
-  return absl::StrCat(
-      "# BiLSTM text classifier\n\n", SourceText(config),
-      " with KoDistil. `provenance.json` holds everything needed to train it "
-      "again.\n\n",
-      "| | |\n|---|---|\n", "| dataset | ", origin.inputs.dataset(), ", ",
-      WithCommas(origin.rows), " rows |\n", "| accuracy | ",
-      AccuracyText(origin.result), " |\n", "| parameters | ",
-      WithCommas(origin.result.parameters()), " |\n",
-      "| vocabulary, embedding, hidden, layers | ", config.vocab_size(), ", ",
-      config.embedding_dim(), ", ", config.hidden_dim(), ", ",
-      config.lstm_num_layers(), " |\n", "| loss | ", config.loss_option(),
-      distilled ? absl::StrCat(", loss_rate ", config.loss_rate(),
-                               ", temperature ", config.temperature())
-                : "",
-      " |\n", "| seed | ", config.seed(), " |\n\n",
-      "It reads `[CLS] text [SEP]`, ",
-      origin.inputs.lower_case() ? "lower-cased" : "as written", ", cut to ",
-      config.max_length(), " pieces, and gives one logit for each class.\n\n",
-      "    bazel run //student_trainer:evaluate -- --model=FOLDER "
-      "--dataset=...\n");
 }
 
 }  // namespace kodistil

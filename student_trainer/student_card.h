@@ -25,9 +25,6 @@ struct StudentOrigin {
 // provenance.json.
 std::string ProvenanceJson(const StudentOrigin& origin);
 
-// README.md: the model card.
-std::string ModelCard(const StudentOrigin& origin);
-
 }  // namespace kodistil
 
 #endif  // KODISTIL_STUDENT_TRAINER_STUDENT_CARD_H_

@@ -57,10 +57,8 @@ TEST(StudentCardTest, MeanOfTeachersListsThemAll) {
   EXPECT_EQ(members[0]["weight"], 0.3);
   EXPECT_EQ(members[1]["teacher_fingerprint"], b);
   EXPECT_EQ(members[1]["weight"], 0.7);
-  EXPECT_THAT(ModelCard(origin), HasSubstr("mean of 2 teachers' logits"));
   const auto alone = nlohmann::json::parse(ProvenanceJson(SomeOrigin()));
   EXPECT_FALSE(alone["logits"].contains("mean_of"));
-  EXPECT_THAT(ModelCard(SomeOrigin()), HasSubstr("from a teacher's logits"));
 }
 
 TEST(StudentCardTest, TimesAreNotWritten) {
@@ -68,22 +66,14 @@ TEST(StudentCardTest, TimesAreNotWritten) {
   slow.result.set_train_seconds(99);
   slow.result.set_train_rows_per_second(7);
   EXPECT_EQ(ProvenanceJson(slow), ProvenanceJson(SomeOrigin()));
-  EXPECT_EQ(ModelCard(slow), ModelCard(SomeOrigin()));
-}
-
-TEST(StudentCardTest, CardShowsAccuracyAndLoss) {
-  const std::string card = ModelCard(SomeOrigin());
-  EXPECT_THAT(card, HasSubstr("87.86 % (43,931 of 50,000 rows"));
-  EXPECT_THAT(card, HasSubstr("kl_div, loss_rate 0.1, temperature 2.5"));
-  EXPECT_THAT(card, HasSubstr("391,170"));
+  slow.result.mutable_latency()->set_p50_seconds(1);
+  EXPECT_EQ(ProvenanceJson(slow), ProvenanceJson(SomeOrigin()));
 }
 
 TEST(StudentCardTest, PlainStudentHasNoTeacher) {
   StudentOrigin plain = SomeOrigin();
   plain.config.set_loss_option("ce");
   EXPECT_THAT(ProvenanceJson(plain), Not(HasSubstr("teacher")));
-  EXPECT_THAT(ModelCard(plain), Not(HasSubstr("temperature")));
-  EXPECT_THAT(ModelCard(plain), HasSubstr("Trained on labels"));
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ int Main(int argc, char** argv) {
       {"bazel run //student_trainer --",
        "Trains students for a coordinator until its sweep is over. On SIGTERM "
        "it gives its trials back and exits with 75; a second SIGTERM ends it "
-       "at once.",
+       "at once. Exits with 42 when no restart would help.",
        {"bazel run //student_trainer -- --coordinator=127.0.0.1:50050",
         "bazel run //student_trainer -- --coordinator=head:50050 --threads=4 "
         "--cache_dir=/var/tmp/kodistil"}});
@@ -48,9 +48,7 @@ int Main(int argc, char** argv) {
     stop->Notify();
   }).detach();
   endpoint->SetReady(absl::OkStatus());
-  const absl::StatusOr<WorkerEnd> end = RunWorker(options, *stop);
-  if (!end.ok()) return ExitCodeOf(end.status());
-  return *end == WorkerEnd::kStopped ? kExitRetry : kExitOk;
+  return WorkerExitCode(RunWorker(options, *stop));
 }
 
 }  // namespace

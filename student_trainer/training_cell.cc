@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <unordered_set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -102,7 +103,10 @@ absl::Status AddToEvaluation(const StudentEngine& engine,
   const size_t classes = engine.shape().num_classes;
   for (size_t i = 0; i < batch.labels.size(); ++i) {
     const auto row = absl::MakeSpan(logits).subspan(i * classes, classes);
-    evaluation->correct += ArgMax(row) == batch.labels[i];
+    if (ArgMax(row) == batch.labels[i]) {
+      ++evaluation->correct;
+      evaluation->right.push_back(batch.packed.rows[i]);
+    }
     evaluation->loss += CrossEntropy(row, batch.labels[i]);
   }
   evaluation->total += batch.labels.size();
@@ -292,6 +296,7 @@ void TrainingCell::EndEpoch(double shared_seconds) {
   report.set_soft_loss(sums_.soft / sums_.rows);
   report.set_learning_rate(rate_);
   report.set_seconds(seconds_ + shared_seconds);
+  report.set_rows(sums_.rows);
   if (evaluation_.total > 0) {
     report.set_valid_accuracy(double(evaluation_.correct) / evaluation_.total);
   }
@@ -325,6 +330,11 @@ absl::StatusOr<TrainOutcome> TrainingCell::Finish() {
   outcome.result = state_.result;
   outcome.result.set_correct(evaluation_.correct);
   outcome.result.set_total(evaluation_.total);
+  const std::unordered_set<uint32_t> right(evaluation_.right.begin(),
+                                           evaluation_.right.end());
+  for (const uint32_t row : splits_.test) {
+    outcome.predictions.push_back(right.count(row) > 0);
+  }
   if (evaluation_.total > 0) {
     outcome.result.set_test_loss(evaluation_.loss / evaluation_.total);
   }

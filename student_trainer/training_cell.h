@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "corpus/predictions.h"
 #include "kodistil/v1/sweep.pb.h"
 #include "student_trainer/checkpoint.h"
 #include "student_trainer/loss.h"
@@ -58,14 +59,17 @@ struct TrainProgress {
 using ProgressCallback = std::function<bool(const TrainProgress&)>;
 
 struct TrainOutcome {
-  v1::TrialResult result;  // without bytes and files
-  StudentWeights weights;  // of the epoch kept
+  v1::TrialResult result;   // without bytes and files
+  StudentWeights weights;   // of the epoch kept
+  Predictions predictions;  // of the test split
 };
 
 struct Evaluation {
   uint64_t correct = 0;
   uint64_t total = 0;
   double loss = 0;  // mean cross entropy over rows
+  // The rows counted as correct, in the order of their batches.
+  std::vector<uint32_t> right;
   double rows_per_second = 0;
 };
 

@@ -557,6 +557,28 @@ TEST(TrainingLoopTest, EvaluationCountsRowsAsTheFinalTestDoes) {
   EXPECT_GT(evaluation.rows_per_second, 0);
 }
 
+TEST(TrainingLoopTest, PredictionsAreOfTheLabelledTestRowsByIndex) {
+  Data data;
+  data.labels[362] = kNoLabel;
+  data.labels[365] = 1 - data.labels[365];  // one that it will have wrong
+  ASSERT_OK_AND_ASSIGN(const TrainOutcome outcome,
+                       TrainOnRows(Options(), data.Rows(), GoOn));
+  const StudentShape shape = ShapeOf(Options().config, 2);
+  Predictions expected;
+  for (uint32_t row = 360; row < 400; ++row) {
+    if (row == 362) continue;
+    ASSERT_OK_AND_ASSIGN(
+        const Evaluation alone,
+        EvaluateOnRows(shape, outcome.weights, data.Rows(), {row}, 1));
+    expected.push_back(alone.correct == 1);
+  }
+  EXPECT_EQ(outcome.predictions, expected);
+  EXPECT_EQ(std::count(expected.begin(), expected.end(), true),
+            static_cast<int64_t>(outcome.result.correct()));
+  EXPECT_THAT(expected, ::testing::Contains(true));
+  EXPECT_THAT(expected, ::testing::Contains(false));
+}
+
 TEST(TrainingLoopTest, EvaluationOfARowWithoutLabelIsInvalid) {
   Data data;
   data.labels[3] = kNoLabel;

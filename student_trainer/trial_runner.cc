@@ -14,9 +14,11 @@
 #include "base/files.h"
 #include "base/names.h"
 #include "base/status_macros.h"
+#include "corpus/predictions.h"
 #include "logit_store/snapshot.h"
 #include "student_trainer/checkpoint.h"
 #include "student_trainer/engine_factory.h"
+#include "student_trainer/latency.h"
 #include "student_trainer/student.h"
 #include "student_trainer/student_card.h"
 #include "student_trainer/trainer.h"
@@ -29,6 +31,9 @@ std::string EngineOf(const v1::StudentConfig& config) {
 }
 
 constexpr char kWeightsFile[] = "model.safetensors";
+
+// Rows whose time through the inference kernel is taken, at most.
+constexpr uint32_t kLatencyRows = 256;
 
 WordPieceOptions TokenizerOf(const v1::TrialInputs& inputs) {
   WordPieceOptions options;
@@ -88,6 +93,21 @@ bool ShareBatches(const v1::LeasedTrial& a, const v1::LeasedTrial& b) {
          a.config().max_length() == b.config().max_length() &&
          a.config().batch_size() == b.config().batch_size() &&
          a.config().seed() == b.config().seed();
+}
+
+// Tokens of rows of the test split, spread over it.
+std::vector<std::vector<int32_t>> LatencyRows(const TokenizedDataset& data) {
+  std::vector<uint32_t> test;
+  for (uint32_t row = 0; row < data.row_count(); ++row) {
+    if (data.SplitOf(row) == Split::kTest) test.push_back(row);
+  }
+  std::vector<std::vector<int32_t>> rows;
+  const size_t step = test.size() / kLatencyRows + 1;
+  for (size_t i = 0; i < test.size(); i += step) {
+    const absl::Span<const uint16_t> tokens = data.Tokens(test[i]);
+    rows.emplace_back(tokens.begin(), tokens.end());
+  }
+  return rows;
 }
 
 // What many small strings have left behind.
@@ -248,11 +268,16 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
     cells.push_back(std::move(cell));
     trained.push_back(task);
   }
+  const auto latency_rows = LatencyRows(data);
   const Watchdog::Training training(options_.watchdog);
   const auto ended = [&](size_t cell, absl::StatusOr<TrainOutcome> outcome) {
     // The calls to the coordinator may last as long as it is away.
     const Watchdog::Pause pause(options_.watchdog);
     absl::Status status = outcome.status();
+    if (status.ok()) {
+      status = MeasureStudent(tasks[trained[cell]].trial, latency_rows,  //
+                              &*outcome);
+    }
     if (status.ok()) {
       status = Export(tasks[trained[cell]].trial, vocab.bytes(), &*outcome);
     }
@@ -260,6 +285,17 @@ absl::Status TrialRunner::TryRunGroup(const std::vector<TrialTask>& tasks,
     done(trained[cell], std::move(outcome->result));
   };
   return TrainStudents(cells, data, options_.threads, ended);
+}
+
+absl::Status TrialRunner::MeasureStudent(
+    const v1::LeasedTrial& trial, const std::vector<std::vector<int32_t>>& rows,
+    TrainOutcome* outcome) const {
+  if (rows.empty()) return absl::OkStatus();
+  KODISTIL_ASSIGN_OR_RETURN(
+      *outcome->result.mutable_latency(),
+      MeasureLatency(ShapeOf(trial.config(), dataset_.num_classes),
+                     outcome->weights, rows));
+  return absl::OkStatus();
 }
 
 absl::Status TrialRunner::Export(const v1::LeasedTrial& trial,
@@ -284,7 +320,6 @@ absl::Status TrialRunner::Export(const v1::LeasedTrial& trial,
   origin.engine = engine.Resolved();
   origin.rows = dataset_.rows;
   student.provenance_json = ProvenanceJson(origin);
-  student.model_card = ModelCard(origin);
 
   const std::string folder =
       JoinPath(options_.cache_dir,
@@ -294,6 +329,9 @@ absl::Status TrialRunner::Export(const v1::LeasedTrial& trial,
     if (!removed.ok()) LOG(WARNING) << removed;
   });
   KODISTIL_RETURN_IF_ERROR(SaveStudent(student, folder));
+  KODISTIL_RETURN_IF_ERROR(
+      WriteFileAtomically(JoinPath(folder, kPredictionsFile),
+                          SerializePredictions(outcome->predictions)));
   KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                             ListDirectory(folder));
   for (const std::string& name : names) {

@@ -77,6 +77,10 @@ class TrialRunner {
                 const TaskDone& done);
   absl::Status TryRunGroup(const std::vector<TrialTask>& tasks,
                            const Group& group, const TaskDone& done);
+  // Takes the time of single rows.
+  absl::Status MeasureStudent(const v1::LeasedTrial& trial,
+                              const std::vector<std::vector<int32_t>>& rows,
+                              TrainOutcome* outcome) const;
   absl::Status Export(const v1::LeasedTrial& trial, absl::string_view vocab,
                       TrainOutcome* outcome) const;
   std::string CheckpointDir(const std::string& trial_id) const;

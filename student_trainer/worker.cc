@@ -393,6 +393,20 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
   return Worker(options, most, stop, {session, runner, keeper, log}).Run();
 }
 
+int WorkerExitCode(const absl::StatusOr<WorkerEnd>& end) {
+  if (end.ok()) return *end == WorkerEnd::kStopped ? kExitRetry : kExitOk;
+  const int code = ExitCodeOf(end.status());
+  switch (end.status().code()) {
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kUnimplemented:
+      return kExitConfiguration;
+    default:
+      return code;
+  }
+}
+
 std::string DefaultCacheDir() {
   const char* cache = getenv("XDG_CACHE_HOME");
   if (cache != nullptr && *cache != '\0') {

@@ -64,6 +64,16 @@ enum class WorkerEnd {
 absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                                     const absl::Notification& stop);
 
+// What a worker ends with when it would end so every time it is started with
+// this configuration: its certificate, token or program is not the one that the
+// coordinator wants. Kubernetes fails the index of the Job at once.
+inline constexpr int kExitConfiguration = 42;
+
+// The exit code of a worker: 0 for an end that needs no other worker, 75 for
+// one that was stopped, 2 for a wrong command line, kExitConfiguration, or 1
+// for an error that may pass. Prints the error.
+int WorkerExitCode(const absl::StatusOr<WorkerEnd>& end);
+
 // $XDG_CACHE_HOME/kodistil/worker or ~/.cache/kodistil/worker; empty when the
 // environment names neither.
 std::string DefaultCacheDir();

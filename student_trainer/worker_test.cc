@@ -16,6 +16,7 @@
 #include "base/server.h"
 #include "base/testing.h"
 #include "corpus/dataset.h"
+#include "corpus/predictions.h"
 #include "logit_store/in_memory_logit_store.h"
 #include "logit_store/logit_store_client.h"
 #include "logit_store/logit_store_service.h"
@@ -176,7 +177,9 @@ TEST_F(WorkerTest, TrialIsTrainedAndItsStudentReturned) {
               ::testing::UnorderedElementsAre(
                   Key("config.json"), Key("model.safetensors"),
                   Key("vocab.txt"), Key("tokenizer_config.json"),
-                  Key("README.md"), Key("provenance.json")));
+                  Key("provenance.json"), Key("predictions.bin")));
+  EXPECT_GT(result.latency().p50_seconds(), 0);
+  EXPECT_EQ(result.latency().rows(), 10u);
   const std::string folder = NewTestDir();
   for (const auto& [name, digest] : result.files()) {
     ASSERT_OK_AND_ASSIGN(const MappedFile file, store_->Get(digest));
@@ -191,7 +194,11 @@ TEST_F(WorkerTest, TrialIsTrainedAndItsStudentReturned) {
   EXPECT_THAT(student.provenance_json,
               HasSubstr(trial_.inputs().dataset_fingerprint()));
   EXPECT_THAT(student.provenance_json, HasSubstr("kodistil test"));
-  EXPECT_THAT(student.model_card, HasSubstr("10 of 10 rows"));
+  ASSERT_OK_AND_ASSIGN(const MappedFile predictions,
+                       MappedFile::Open(JoinPath(folder, kPredictionsFile)));
+  ASSERT_OK_AND_ASSIGN(const Predictions right,
+                       ParsePredictions(predictions.bytes(), "predictions"));
+  EXPECT_EQ(right, Predictions(10, true));
   // Nothing stays that nobody needs.
   EXPECT_FALSE(FileExists(CheckpointDir()));
   EXPECT_THAT(ListDirectory(JoinPath(options_.cache_dir, "students")).value(),
@@ -578,6 +585,18 @@ TEST_F(WorkerTest, CoordinatorThatIsNotThereIsUnavailable) {
   EXPECT_THAT(RunWorker(options_, stop_),
               StatusIs(absl::StatusCode::kUnavailable,
                        HasSubstr("cannot reach the coordinator")));
+}
+
+TEST_F(WorkerTest, OnlyWhatNoRestartMendsIsTheConfiguration) {
+  EXPECT_EQ(WorkerExitCode(WorkerEnd::kFinished), 0);
+  EXPECT_EQ(WorkerExitCode(WorkerEnd::kStopped), 75);
+  EXPECT_EQ(WorkerExitCode(absl::InvalidArgumentError("a flag")), 2);
+  EXPECT_EQ(WorkerExitCode(absl::UnavailableError("nobody there")), 1);
+  EXPECT_EQ(WorkerExitCode(absl::InternalError("a disk")), 1);
+  EXPECT_EQ(WorkerExitCode(absl::FailedPreconditionError("a key")), 42);
+  EXPECT_EQ(WorkerExitCode(absl::PermissionDeniedError("a role")), 42);
+  EXPECT_EQ(WorkerExitCode(absl::UnauthenticatedError("a token")), 42);
+  EXPECT_EQ(WorkerExitCode(absl::UnimplementedError("an rpc")), 42);
 }
 
 TEST_F(WorkerTest, BadOptionsAreInvalid) {

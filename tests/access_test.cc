@@ -129,19 +129,24 @@ class SeparateProcessesTest : public ::testing::Test {
                           absl::StrCat("--logit_store=", store_.address)})));
   }
 
-  // Starts a worker of the sweep with the certificate of `part`.
-  std::unique_ptr<Process> StartWorker(const SweepHarness& sweep,
-                                       const std::string& part) {
+  // --coordinator=localhost:PORT, once there is one.
+  static std::string CoordinatorFlag(const SweepHarness& sweep) {
     int port = 0;
     EXPECT_TRUE(PollUntil(absl::Minutes(2), [&] {
       const auto text = ReadFile(sweep.InWork("run/coordinator.port"));
       return text.ok() && absl::SimpleAtoi(*text, &port);
     })) << sweep.Output();
+    return absl::StrCat("--coordinator=localhost:", port);
+  }
+
+  // Starts a worker of the sweep with the certificate of `part`.
+  std::unique_ptr<Process> StartWorker(const SweepHarness& sweep,
+                                       const std::string& part) {
     ProcessOptions options;
     options.name = part;
     options.binary = TestBinary("student_trainer/student_trainer");
     options.args =
-        Join(TlsFlags(part), {absl::StrCat("--coordinator=localhost:", port),
+        Join(TlsFlags(part), {CoordinatorFlag(sweep),
                               absl::StrCat("--cache_dir=", folder_, "/cache")});
     options.log_path = JoinPath(folder_, absl::StrCat(part, ".log"));
     auto worker = Process::Start(options);
@@ -164,9 +169,16 @@ TEST_F(SeparateProcessesTest, SweepOverMutualTlsHasTheSameResults) {
   // A reader may connect and must not take trials.
   const auto reader = StartWorker(sweep, "reader");
   reader->Wait();
-  EXPECT_EQ(reader->exit_code(), 1);
+  EXPECT_EQ(reader->exit_code(), 42);
   EXPECT_THAT(LogTail(JoinPath(folder_, "reader.log"), 20),
               AllOf(HasSubstr("worker or admin"), HasSubstr("has reader")));
+  // And may ask how the sweep stands, as nobody else may.
+  const std::vector<std::string> status = {"--status", CoordinatorFlag(sweep)};
+  EXPECT_OK(RunProgram(folder_, "status", "coordinator/coordinator",
+                       Join(TlsFlags("reader"), status)));
+  EXPECT_THAT(
+      RunProgram(folder_, "plain", "coordinator/coordinator", status),
+      StatusIs(absl::StatusCode::kInternal, HasSubstr("exited with 1")));
   const auto worker = StartWorker(sweep, "worker");
   worker->Wait();
   EXPECT_EQ(worker->exit_code(), 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +72,20 @@ std::vector<std::string> Arguments(const std::string& folder,
           "--hide-scrollbars", "--lang=ko-KR",
           absl::StrCat("--user-data-dir=", JoinPath(folder, "profile")),
           "--remote-debugging-pipe", "about:blank"};
+}
+
+// The rectangle of the first element of the selector, or of the whole page, as
+// an expression.
+std::string ClipOf(const std::string& selector) {
+  if (selector.empty()) {
+    return "(() => { const e = document.documentElement; return {x: 0, y: 0, "
+           "width: e.scrollWidth, height: e.scrollHeight, scale: 1}; })()";
+  }
+  return absl::StrCat("(() => { const r = document.querySelector(",
+                      Dump(selector),
+                      ").getBoundingClientRect(); return {x: r.x + scrollX, "
+                      "y: r.y + scrollY, width: r.width, height: r.height, "
+                      "scale: 1}; })()");
 }
 
 absl::Status Errno(absl::string_view what) {
@@ -330,11 +345,9 @@ absl::Status Browser::PreferDark(bool dark) {
       .status();
 }
 
-absl::Status Browser::Screenshot(const std::string& path) {
-  KODISTIL_ASSIGN_OR_RETURN(const Json metrics,
-                            Call("Page.getLayoutMetrics", Json::object()));
-  Json clip = metrics.value("cssContentSize", Json::object());
-  clip["scale"] = 1;
+absl::Status Browser::Screenshot(const std::string& path,
+                                 const std::string& selector) {
+  KODISTIL_ASSIGN_OR_RETURN(const Json clip, Evaluate(ClipOf(selector)));
   KODISTIL_ASSIGN_OR_RETURN(
       const Json image,
       Call("Page.captureScreenshot", {{"format", "png"},
@@ -345,6 +358,13 @@ absl::Status Browser::Screenshot(const std::string& path) {
     return absl::InternalError("the screenshot is no base64");
   }
   return WriteFileAtomically(path, bytes);
+}
+
+absl::Status Browser::KeepScreenshot(const std::string& name,
+                                     const std::string& selector) {
+  const char* outputs = getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+  if (outputs == nullptr) return absl::OkStatus();
+  return Screenshot(JoinPath(outputs, name + ".png"), selector);
 }
 
 std::vector<std::string> Browser::TakeErrors() {

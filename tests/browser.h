@@ -55,8 +55,13 @@ class Browser {
   absl::Status SetViewport(int width, int height);
   // What the system prefers.
   absl::Status PreferDark(bool dark);
-  // A PNG file of the whole page.
-  absl::Status Screenshot(const std::string& path);
+  // A PNG file of the whole page, or of the first element of the selector.
+  absl::Status Screenshot(const std::string& path,
+                          const std::string& selector = "");
+  // The same as NAME.png among the files that Bazel keeps of a test
+  // (test.outputs); nothing when the test runs without Bazel.
+  absl::Status KeepScreenshot(const std::string& name,
+                              const std::string& selector = "");
 
   // Exceptions nobody caught, errors on the console, what a policy or the
   // network refused; since the last call.

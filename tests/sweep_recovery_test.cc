@@ -4,15 +4,18 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "base/files.h"
 #include "base/testing.h"
+#include "coordinator/event_file.h"
 #include "tests/sweep_harness.h"
 
 namespace kodistil {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using v1::Trial;
 
@@ -42,6 +45,43 @@ bool AnyRunningAtEpoch(const std::vector<Trial>& trials, uint32_t epoch) {
   });
 }
 
+// How often each step of the tag is in the trial's event files.
+std::map<int64_t, int> StepsOf(const SweepHarness& sweep,
+                               const std::string& trial,
+                               const std::string& tag) {
+  std::map<int64_t, int> steps;
+  const std::string folder =
+      sweep.InWork(absl::StrCat("tensorboard/", trial.substr(0, 12)));
+  const std::vector<std::string> paths = EventFilesOf(folder).value();
+  for (const std::string& path : paths) {
+    const EventFile file = ParseEvents(ReadFile(path).value());
+    for (const auto& event : file.events) {
+      for (const auto& value : event.summary().value()) {
+        steps[event.step()] += value.tag() == tag;
+      }
+    }
+  }
+  steps.erase(0);  // versions and hyperparameters
+  return steps;
+}
+
+// Every epoch once, whatever was killed, and the students with their cards.
+void ExpectWholeWorkFolder(const SweepHarness& sweep) {
+  std::map<int64_t, int> all;
+  for (int64_t epoch = 1; epoch <= 12; ++epoch) all[epoch] = 1;
+  for (const std::string& trial : sweep.TrialIds()) {
+    EXPECT_EQ(StepsOf(sweep, trial, "loss/train"), all) << trial;
+    EXPECT_EQ(StepsOf(sweep, trial, "accuracy/test")[12], 1) << trial;
+    const auto card = ReadFile(sweep.InWork(
+        absl::StrCat("students/", trial.substr(0, 12), "/README.md")));
+    ASSERT_OK(card);
+    EXPECT_THAT(*card, HasSubstr("microseconds (median; p99"));
+  }
+  // Teacher, student and twin, each with each.
+  EXPECT_THAT(*ReadFile(sweep.InWork("report.html")),
+              ContainsRegex("\"pairs\":\\[\\[0,1,.*\\[1,2,"));
+}
+
 TEST(SweepRecoveryTest, KilledWorkersTrialIsResumedWithTheSameResult) {
   SweepHarness sweep(Flags());
   const auto coordinator = sweep.Start();
@@ -57,6 +97,7 @@ TEST(SweepRecoveryTest, KilledWorkersTrialIsResumedWithTheSameResult) {
   EXPECT_EQ(sweep.Attempts(), 3) << "the kill cost one attempt";
   EXPECT_THAT(*ReadFile(sweep.InWork("logs/local-0.log")), HasSubstr("resum"));
   EXPECT_EQ(sweep.ComparableResults(), Undisturbed());
+  ExpectWholeWorkFolder(sweep);
 }
 
 TEST(SweepRecoveryTest, HungWorkerLosesItsTrialAndIsReplaced) {
@@ -88,6 +129,7 @@ TEST(SweepRecoveryTest, KilledCoordinatorGoesOnWithTheSameResult) {
   EXPECT_EQ(sweep.ComparableResults(), "") << "it was killed too late";
   EXPECT_EQ(sweep.Run(), 0);
   EXPECT_EQ(sweep.ComparableResults(), Undisturbed());
+  ExpectWholeWorkFolder(sweep);
 }
 
 TEST(SweepRecoveryTest, SecondRunTrainsNothing) {
@@ -96,6 +138,7 @@ TEST(SweepRecoveryTest, SecondRunTrainsNothing) {
   const std::string first = *ReadFile(sweep.InWork("results.json"));
   ASSERT_EQ(sweep.Run(), 0);
   EXPECT_EQ(*ReadFile(sweep.InWork("results.json")), first);
+  ExpectWholeWorkFolder(sweep);
   EXPECT_THAT(sweep.Output(), HasSubstr("0 cells trained now"));
 }
 

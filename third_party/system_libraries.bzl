@@ -132,6 +132,39 @@ def _find_torch(ctx):
         target_compatible_with = _NOT_SANITIZED,
     )
 
+# D3's modules that plots need, each after what it needs, from the packages
+# node-d3-NAME.
+_D3_MODULES = [
+    "array",
+    "collection",
+    "color",
+    "format",
+    "interpolate",
+    "time",
+    "time-format",
+    "scale",
+    "selection",
+    "axis",
+    "path",
+    "shape",
+]
+
+def _find_d3(ctx):
+    """d3.js: the modules behind one another, their licences as a comment."""
+    licences = []
+    scripts = []
+    for module in _D3_MODULES:
+        package = "node-d3-" + module
+        script = "/usr/share/nodejs/d3-{0}/dist/d3-{0}.min.js".format(module)
+        licence = "/usr/share/doc/{}/copyright".format(package)
+        for path in [script, licence]:
+            if not ctx.path(path).exists:
+                fail(_MISSING.format(what = "The file " + path, package = package))
+        scripts.append(ctx.read(script))
+        licences.append("{}: {}".format(package, ctx.read(licence)))
+    comment = "\n".join(licences).replace("*/", "* /")
+    ctx.file("d3.js", "/*!\n" + comment + "*/\n" + "\n".join(scripts))
+
 def _tool(ctx, name, package):
     path = ctx.which(name)
     if not path:
@@ -151,9 +184,10 @@ def _system_libraries_impl(ctx):
     build += _find_header_library(ctx, "sentencepiece_headers", "/usr/include/sentencepiece_processor.h", [], "libsentencepiece-dev")
     build += _find_header_library(ctx, "sentencepiece_train", "/usr/include/sentencepiece_trainer.h", ["sentencepiece_train", "sentencepiece"], "libsentencepiece-dev")
     build += _find_torch(ctx)
+    _find_d3(ctx)
     _tool(ctx, "protoc", "protobuf-compiler")
     _tool(ctx, "grpc_cpp_plugin", "protobuf-compiler-grpc")
-    build += "exports_files([\"bin/protoc\", \"bin/grpc_cpp_plugin\"])\n"
+    build += "exports_files([\"bin/protoc\", \"bin/grpc_cpp_plugin\", \"d3.js\"])\n"
     ctx.file("BUILD", build)
 
 system_libraries = repository_rule(

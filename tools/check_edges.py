@@ -3,7 +3,7 @@
 
 Reads what `bazel query --output=xml` printed from its standard input and prints
 one line per forbidden edge: "file:line: what". Programs started at run time
-(data) are not edges. Exits 1 when there are any.
+(data) or while building (tools) are not edges. Exits 1 when there are any.
 """
 
 import collections
@@ -42,7 +42,8 @@ FORBIDDEN_TARGETS = {
     ],
 }
 
-RUN_TIME_ATTRIBUTES = {"data", "visibility", "args", "tags", "env", "licenses"}
+NO_EDGES = {"args", "data", "env", "exec_tools", "licenses", "tags", "tools",
+            "visibility"}
 BUILT_IN = ("@", "//third_party", "//external", "//tools/", "//:")
 
 
@@ -56,7 +57,7 @@ def read_rules(stream):
   for rule in xml.etree.ElementTree.parse(stream).getroot().iter("rule"):
     used = set()
     for attribute in rule:
-      if attribute.get("name") in RUN_TIME_ATTRIBUTES:
+      if attribute.get("name") in NO_EDGES:
         continue
       if attribute.tag == "label":
         used.add(attribute.get("value"))

@@ -1,7 +1,7 @@
 // A student inside the page: the tokenizer and the network of a model that
 // //serving:export_web wrote as model.js. It answers as the server does in
-// int8: the same pieces, weights in 8 bits, states in 15, sums in integers
-// (docs/adr/0011-int8-inference.md).
+// int8: the same pieces, weights and states in 8 bits, sums in integers
+// (docs/adr/0027-eight-bit-products.md).
 'use strict';
 
 (() => {
