@@ -111,8 +111,9 @@ TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
   coordinator->Wait();
   EXPECT_EQ(coordinator->exit_code(), 0) << sweep.Output() << bed_->Logs();
   EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
-  EXPECT_GT(sweep.Attempts(), 6) << "nothing was disturbed";
+  EXPECT_EQ(sweep.Attempts(), 8) << "each fault costs the cell an attempt";
   EXPECT_EQ(RestartsOf(requeued), "Restarts=1");
+  EXPECT_EQ(RestartsOf(lost), "Restarts=1");
   EXPECT_THAT(sweep.Output(), HasSubstr("slurm: teachers (job "));
   EXPECT_THAT(sweep.Output(), HasSubstr("slurm: workers (job "));
   for (const SlurmTask& task : bed_->Tasks()) {

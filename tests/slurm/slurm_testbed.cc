@@ -153,6 +153,7 @@ absl::StatusOr<std::unique_ptr<SlurmTestbed>> SlurmTestbed::Start() {
   if (mkdtemp(&folder[0]) == nullptr) {
     return absl::InternalError(absl::StrCat("cannot make a folder ", folder));
   }
+  chmod(folder.c_str(), 0755);  // as munged wants it around its socket
   std::unique_ptr<SlurmTestbed> bed(new SlurmTestbed(folder));
   KODISTIL_RETURN_IF_ERROR(bed->StartDaemons());
   KODISTIL_RETURN_IF_ERROR(bed->WaitUntilIdle());
