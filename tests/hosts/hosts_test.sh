@@ -77,8 +77,8 @@ run() {
   work=$scratch/$1
   pids=()
   mkdir "$work"
-  on_exec 1 "$bin/logit_store/logit_store" --db_path="$work/db" --host=0.0.0.0 \
-    --port=50061 --insecure >"$work/store.log" 2>&1 &
+  on_exec 1 "$bin/logit_store/logit_store" --db_path="$work/db" \
+    --host=0.0.0.0 --port=50061 --insecure >"$work/store.log" 2>&1 &
   pids+=($!)
   on_exec 1 "$bin/coordinator/coordinator" --sweep --work_dir="$work/work" \
     --dataset=sample --sample_rows=400000 --teachers=registered --insecure \
@@ -96,8 +96,9 @@ run() {
     echo "second teacher came after $((SECONDS - begin)) s"
   fi
   for name in one two; do
-    on_exec 3 "$bin/student_trainer/student_trainer" --coordinator="$net.1:50071" \
-      --name="$name" --cache_dir="$work/cache$name" \
+    on_exec 3 "$bin/student_trainer/student_trainer" \
+      --coordinator="$net.1:50071" --name="$name" \
+      --cache_dir="$work/cache$name" \
       >"$work/worker$name.log" 2>&1 &
     pids+=($!)
   done
@@ -106,7 +107,7 @@ run() {
   wait "$coordinator" || fail "the coordinator ended with $?"
   kill "${pids[@]}" 2>/dev/null || true
   wait "${pids[@]}" 2>/dev/null || true
-  grep -E '^(teacher|labels: .*in|sweep:|done)|has (come|left)|lost|given back' \
+  grep -E '^(teacher|labels: .*in|sweep:|done)|has (come|left)|lost' \
     "$work/coordinator.log" || true
 }
 
