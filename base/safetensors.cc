@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/little_endian.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 
@@ -240,15 +241,6 @@ bool HeaderReader::end_object() {
   return true;
 }
 
-// The header's length: the first 8 bytes, little-endian.
-uint64_t LoadLength(absl::string_view bytes) {
-  uint64_t length = 0;
-  for (uint64_t i = kLengthBytes; i-- > 0;) {
-    length = length << 8 | static_cast<uint8_t>(bytes[i]);
-  }
-  return length;
-}
-
 // The JSON text between the length and the data, and where the data begins.
 absl::StatusOr<absl::string_view> HeaderText(absl::string_view bytes,
                                              const std::string& source,
@@ -258,7 +250,7 @@ absl::StatusOr<absl::string_view> HeaderText(absl::string_view bytes,
         source, ": ", bytes.size(),
         " bytes, expected a safetensors file, which has 8 or more"));
   }
-  const uint64_t length = LoadLength(bytes);
+  const uint64_t length = LittleEndian(bytes.substr(0, kLengthBytes));
   if (length > kMaxHeaderBytes) {
     return absl::DataLossError(absl::StrCat(
         source, ": byte 0: header length ", length, ", expected at most ",

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/little_endian.h"
 #include "base/status_macros.h"
 
 namespace kodistil {
@@ -19,20 +20,6 @@ namespace {
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kCrcBytes = 4;
-
-void AppendLittleEndian(uint64_t value, size_t bytes, std::string* out) {
-  for (size_t i = 0; i < bytes; ++i) {
-    out->push_back(static_cast<char>(value >> (8 * i)));
-  }
-}
-
-uint64_t LittleEndian(absl::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = bytes.size(); i > 0; --i) {
-    value = value << 8 | static_cast<unsigned char>(bytes[i - 1]);
-  }
-  return value;
-}
 
 // Takes the data of the first record off `bytes`; false when there is no whole
 // and undamaged one.

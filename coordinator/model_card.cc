@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "coordinator/grid.h"
 #include "coordinator/paired_test.h"
+#include "coordinator/twins.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
@@ -32,10 +33,6 @@ std::string Cell(absl::string_view text) {
   return cell;
 }
 
-bool Distilled(const Trial& trial) {
-  return trial.config().loss_option() != "ce";
-}
-
 double Accuracy(uint64_t correct, uint64_t total) {
   return total == 0 ? 0 : static_cast<double>(correct) / total;
 }
@@ -46,21 +43,9 @@ double Accuracy(const Trial& trial) {
 
 const TeacherResult* TeacherOf(const Trial& trial,
                                const SweepResults& results) {
-  if (!Distilled(trial)) return nullptr;
+  if (IsPlain(trial)) return nullptr;
   for (const TeacherResult& teacher : results.teachers) {
     if (teacher.fingerprint == trial.config().teacher()) return &teacher;
-  }
-  return nullptr;
-}
-
-const Trial* TwinTrial(const Trial& trial, const SweepResults& results) {
-  if (!Distilled(trial)) return nullptr;
-  const std::string twin = TwinOf(trial.config()).SerializeAsString();
-  for (const Trial& other : results.trials) {
-    if (other.state() == Trial::STATE_DONE &&
-        other.config().SerializeAsString() == twin) {
-      return &other;
-    }
   }
   return nullptr;
 }
@@ -74,7 +59,7 @@ std::string FrontMatter(const Trial& trial) {
       "library_name: kodistil\n"
       "pipeline_tag: text-classification\n"
       "tags:\n- text-classification\n- bilstm\n",
-      Distilled(trial) ? "- knowledge-distillation\n" : "", "datasets:\n- ",
+      !IsPlain(trial) ? "- knowledge-distillation\n" : "", "datasets:\n- ",
       dataset, "\nmetrics:\n- accuracy\n");
   if (trial.result().total() == 0) return absl::StrCat(text, "---\n");
   absl::StrAppend(
@@ -127,7 +112,8 @@ std::string GainText(const Trial& trial, const Trial& twin,
       McNemarExact(counts.only_first, counts.only_second));
 }
 
-std::string ResultRows(const Trial& trial, const SweepResults& results) {
+std::string ResultRows(const Trial& trial, const SweepResults& results,
+                       const Twins& twins) {
   const v1::TrialResult& result = trial.result();
   std::string rows =
       Row("accuracy", AccuracyText(result.correct(), result.total()));
@@ -137,7 +123,7 @@ std::string ResultRows(const Trial& trial, const SweepResults& results) {
                                                AccuracyText(teacher->correct,
                                                             teacher->total))));
   }
-  if (const Trial* twin = TwinTrial(trial, results)) {
+  if (const Trial* twin = twins.Of(trial)) {
     absl::StrAppend(
         &rows,
         Row("the same student without a teacher",
@@ -171,9 +157,11 @@ std::string TrainingRows(const Trial& trial, const SweepResults& results) {
   const v1::StudentConfig& config = trial.config();
   const v1::TrialInputs& inputs = trial.inputs();
   std::string loss = config.loss_option();
-  if (Distilled(trial)) {
+  if (!IsPlain(trial)) {
     absl::StrAppend(&loss, ", loss_rate ", config.loss_rate());
-    if (loss[0] == 'k') absl::StrAppend(&loss, ", T ", config.temperature());
+    if (config.loss_option() == "kl_div") {
+      absl::StrAppend(&loss, ", T ", config.temperature());
+    }
   }
   std::string rows = absl::StrCat(
       Row("dataset", absl::StrCat(Cell(inputs.dataset()), ", fingerprint ",
@@ -216,7 +204,7 @@ std::string Limits(const Trial& trial) {
 }
 
 std::string SourceText(const Trial& trial, const SweepResults& results) {
-  if (!Distilled(trial)) return "trained on labels alone";
+  if (IsPlain(trial)) return "trained on labels alone";
   const TeacherResult* teacher = TeacherOf(trial, results);
   if (teacher == nullptr || teacher->members.empty()) {
     return "distilled from a teacher's logits";
@@ -227,7 +215,8 @@ std::string SourceText(const Trial& trial, const SweepResults& results) {
 
 }  // namespace
 
-std::string ModelCard(const Trial& trial, const SweepResults& results) {
+std::string ModelCard(const Trial& trial, const SweepResults& results,
+                      const Twins& twins) {
   const std::string head = "| | |\n|---|---|\n";
   return absl::StrCat(
       FrontMatter(trial), "\n# KoDistil ", StudentName(trial.config()),
@@ -237,7 +226,7 @@ std::string ModelCard(const Trial& trial, const SweepResults& results) {
       "    bazel run //student_trainer:evaluate -- --model=FOLDER "
       "--dataset=...\n\n"
       "## Results\n\n",
-      head, ResultRows(trial, results), SizeRows(trial.result()),
+      head, ResultRows(trial, results, twins), SizeRows(trial.result()),
       "\n## Training\n\n", head, TrainingRows(trial, results),
       "\n`provenance.json` holds everything needed to train it again; "
       "`predictions.bin` says which test rows it has right.\n\n",

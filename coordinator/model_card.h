@@ -7,6 +7,7 @@
 #include <string>
 
 #include "coordinator/results.h"
+#include "coordinator/twins.h"
 #include "kodistil/v1/coordinator.pb.h"
 
 namespace kodistil {
@@ -14,7 +15,9 @@ namespace kodistil {
 // The card of a trial of the sweep that is DONE: front matter
 // (https://huggingface.co/docs/hub/model-cards), what it is, its results beside
 // those of its teacher and its plain twin, size, latency, and limits.
-std::string ModelCard(const v1::Trial& trial, const SweepResults& results);
+// `twins` are those of its trials.
+std::string ModelCard(const v1::Trial& trial, const SweepResults& results,
+                      const Twins& twins);
 
 }  // namespace kodistil
 

@@ -59,9 +59,13 @@ const Trial& PlainOf(const SweepResults& results) {
   return results.trials[results.trials[0].config().loss_option() != "ce"];
 }
 
+std::string CardOf(const Trial& trial, const SweepResults& results) {
+  return ModelCard(trial, results, Twins(results.trials));
+}
+
 TEST(ModelCardTest, FrontMatterIsThatOfTheHub) {
   const SweepResults results = Example();
-  EXPECT_THAT(ModelCard(DistilledOf(results), results), StartsWith(R"(---
+  EXPECT_THAT(CardOf(DistilledOf(results), results), StartsWith(R"(---
 language:
 - ko
 license: unknown
@@ -96,7 +100,7 @@ model-index:
 
 TEST(ModelCardTest, ResultsStandBesideTeacherAndTwin) {
   SweepResults results = Example();
-  const std::string card = ModelCard(DistilledOf(results), results);
+  const std::string card = CardOf(DistilledOf(results), results);
   EXPECT_THAT(card, HasSubstr("84.12 % (42,060 of 50,000 test rows)"));
   EXPECT_THAT(card, HasSubstr("ngram, 87.80 %"));
   EXPECT_THAT(card, HasSubstr("83.73 % (41,865 of 50,000 test rows)"));
@@ -115,13 +119,12 @@ TEST(ModelCardTest, GainHasItsIntervalWherePredictionsAreKnown) {
   results.predictions[PlainOf(results).trial_id()] =
       std::make_shared<const PredictionBits>(second);
   // 2 (1 + 10 + 45) / 2^10.
-  EXPECT_THAT(ModelCard(DistilledOf(results), results),
-              HasSubstr("p = 0.1094)"));
+  EXPECT_THAT(CardOf(DistilledOf(results), results), HasSubstr("p = 0.1094)"));
 }
 
 TEST(ModelCardTest, PlainStudentHasNoTeacher) {
   const SweepResults results = Example();
-  const std::string card = ModelCard(PlainOf(results), results);
+  const std::string card = CardOf(PlainOf(results), results);
   EXPECT_THAT(card, HasSubstr("trained on labels alone"));
   EXPECT_THAT(card, Not(HasSubstr("knowledge-distillation")));
   EXPECT_THAT(card, Not(HasSubstr("tttt")));
@@ -130,7 +133,7 @@ TEST(ModelCardTest, PlainStudentHasNoTeacher) {
 
 TEST(ModelCardTest, LatencyIsThereWhereItWasMeasured) {
   SweepResults results = Example();
-  EXPECT_THAT(ModelCard(results.trials[0], results),
+  EXPECT_THAT(CardOf(results.trials[0], results),
               Not(HasSubstr("latency of one text")));
   v1::RowLatency* const latency =
       results.trials[0].mutable_result()->mutable_latency();
@@ -140,7 +143,7 @@ TEST(ModelCardTest, LatencyIsThereWhereItWasMeasured) {
   latency->set_mean_tokens(28.94);
   latency->set_processor("A | CPU");
   EXPECT_THAT(
-      ModelCard(results.trials[0], results),
+      CardOf(results.trials[0], results),
       HasSubstr("123 microseconds (median; p99 400) without tokenising, "
                 "fp32, one thread, over 256 test rows of 28.9 tokens, "
                 "on A \\| CPU"));
@@ -152,7 +155,7 @@ TEST(ModelCardTest, NamesOfOthersStayInTheirPlace) {
   for (Trial& trial : results.trials) {
     trial.mutable_inputs()->set_dataset("x\"\nlicense: mit");
   }
-  const std::string card = ModelCard(DistilledOf(results), results);
+  const std::string card = CardOf(DistilledOf(results), results);
   EXPECT_THAT(card, HasSubstr("- \"x\\\"\\nlicense: mit\"\n"));
   EXPECT_THAT(card, Not(HasSubstr("\n# b")));
   EXPECT_THAT(card, HasSubstr("a # b \\| \\<img>"));
@@ -162,7 +165,7 @@ TEST(ModelCardTest, WithoutTestRowsThereIsNoIndex) {
   SweepResults results = Example();
   results.trials[0].mutable_result()->set_total(0);
   results.trials[0].mutable_result()->set_correct(0);
-  const std::string card = ModelCard(results.trials[0], results);
+  const std::string card = CardOf(results.trials[0], results);
   EXPECT_THAT(card, Not(HasSubstr("model-index")));
   EXPECT_THAT(card, HasSubstr("not measured"));
 }

@@ -1,7 +1,6 @@
 #include "coordinator/report.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -11,9 +10,9 @@
 #include "absl/strings/str_replace.h"
 #include "base/files.h"
 #include "base/hash.h"
-#include "coordinator/grid.h"
 #include "coordinator/paired_test.h"
 #include "coordinator/report_assets.h"
+#include "coordinator/twins.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
@@ -51,23 +50,18 @@ Bits BitsOf(const SweepResults& results, const std::string& trial_id) {
 }
 
 Json GainsJson(const SweepResults& results) {
-  std::map<std::string, std::string> twins;  // configuration -> trial id
-  for (const Trial& trial : results.trials) {
-    if (trial.config().loss_option() != "ce") continue;
-    twins[trial.config().SerializeAsString()] = trial.trial_id();
-  }
+  const Twins twins(results.trials);
   Json gains = Json::array();
   for (const Trial& trial : results.trials) {
-    if (trial.config().loss_option() == "ce") continue;
-    const auto twin = twins.find(TwinOf(trial.config()).SerializeAsString());
-    if (twin == twins.end()) continue;
+    const Trial* const twin = twins.Of(trial);
+    if (twin == nullptr) continue;
     const Bits first = BitsOf(results, trial.trial_id());
-    const Bits second = BitsOf(results, twin->second);
+    const Bits second = BitsOf(results, twin->trial_id());
     if (first == nullptr || second == nullptr) continue;
     if (first->rows() != second->rows()) continue;
     Json gain = PairJson(CountPaired(*first, *second));
     gain["trial_id"] = trial.trial_id();
-    gain["twin_id"] = twin->second;
+    gain["twin_id"] = twin->trial_id();
     gains.push_back(std::move(gain));
   }
   return gains;

@@ -1,7 +1,6 @@
 #include "coordinator/results.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +11,7 @@
 #include "base/progress.h"
 #include "base/status_macros.h"
 #include "coordinator/grid.h"
+#include "coordinator/twins.h"
 #include "nlohmann/json.hpp"
 
 namespace kodistil {
@@ -42,28 +42,11 @@ std::vector<Trial> Sorted(std::vector<Trial> trials) {
 
 // Accuracy gained over the plain twin of the same run; none when there is no
 // such twin or the trial is one.
-class Gains {
- public:
-  explicit Gains(const std::vector<Trial>& trials) {
-    for (const Trial& trial : trials) {
-      if (Done(trial) && trial.config().loss_option() == "ce") {
-        twins_[trial.config().SerializeAsString()] = Accuracy(trial);
-      }
-    }
-  }
-
-  std::optional<double> Of(const Trial& trial) const {
-    if (!Done(trial) || trial.config().loss_option() == "ce") {
-      return std::nullopt;
-    }
-    const auto twin = twins_.find(TwinOf(trial.config()).SerializeAsString());
-    if (twin == twins_.end()) return std::nullopt;
-    return Accuracy(trial) - twin->second;
-  }
-
- private:
-  std::map<std::string, double> twins_;
-};
+std::optional<double> GainOf(const Trial& trial, const Twins& twins) {
+  const Trial* const twin = Done(trial) ? twins.Of(trial) : nullptr;
+  if (twin == nullptr) return std::nullopt;
+  return Accuracy(trial) - Accuracy(*twin);
+}
 
 std::string Percent(double fraction) {
   return absl::StrFormat("%.2f %%", 100 * fraction);
@@ -133,12 +116,12 @@ std::string OtherAxes(const StudentConfig& config,
   return text;
 }
 
-std::vector<std::string> TrialCells(const Trial& trial, const Gains& gains,
+std::vector<std::string> TrialCells(const Trial& trial, const Twins& twins,
                                     const SweepResults& all) {
   const StudentConfig& config = trial.config();
   const v1::TrialResult& result = trial.result();
   const bool plain = config.loss_option() == "ce";
-  const std::optional<double> gain = gains.Of(trial);
+  const std::optional<double> gain = GainOf(trial, twins);
   const bool done = Done(trial);
   return {
       ModelText(config),
@@ -213,7 +196,7 @@ Json HistoryJson(const v1::TrialResult& result) {
   return history;
 }
 
-Json TrialJson(const Trial& trial, const Gains& gains) {
+Json TrialJson(const Trial& trial, const Twins& twins) {
   const v1::TrialResult& result = trial.result();
   Json json;
   json["trial_id"] = trial.trial_id();
@@ -237,7 +220,7 @@ Json TrialJson(const Trial& trial, const Gains& gains) {
   json["correct"] = result.correct();
   json["total"] = result.total();
   json["test_loss"] = result.test_loss();
-  const std::optional<double> gain = gains.Of(trial);
+  const std::optional<double> gain = GainOf(trial, twins);
   if (gain.has_value()) json["gain"] = *gain;
   json["epochs"] = result.epochs();
   json["selected_epoch"] = result.selected_epoch();
@@ -267,9 +250,9 @@ Table ResultsTable(const SweepResults& results) {
   for (const TeacherResult& teacher : results.teachers) {
     table.AddRow(TeacherCells(teacher));
   }
-  const Gains gains(results.trials);
+  const Twins twins(results.trials);
   for (const Trial& trial : Sorted(results.trials)) {
-    table.AddRow(TrialCells(trial, gains, results));
+    table.AddRow(TrialCells(trial, twins, results));
   }
   return table;
 }
@@ -299,10 +282,10 @@ std::string ResultsJson(const SweepResults& results) {
     entry["seconds"] = teacher.seconds;
     json["teachers"].push_back(entry);
   }
-  const Gains gains(results.trials);
+  const Twins twins(results.trials);
   json["trials"] = Json::array();
   for (const Trial& trial : Sorted(results.trials)) {
-    json["trials"].push_back(TrialJson(trial, gains));
+    json["trials"].push_back(TrialJson(trial, twins));
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -63,7 +63,8 @@ void SweepOutputs::AddPredictions(SweepResults* results) const {
 }
 
 absl::Status SweepOutputs::SaveStudent(const Trial& trial,
-                                       const SweepResults& results) const {
+                                       const SweepResults& results,
+                                       const Twins& twins) const {
   const std::string folder =
       JoinPath(work_dir_, absl::StrCat("students/", TrialFolder(trial)));
   for (const auto& [name, digest] : trial.result().files()) {
@@ -75,16 +76,17 @@ absl::Status SweepOutputs::SaveStudent(const Trial& trial,
     KODISTIL_RETURN_IF_ERROR(WriteFileAtomically(path, file.bytes()));
   }
   const std::string path = JoinPath(folder, kCardFile);
-  const std::string card = ModelCard(trial, results);
+  const std::string card = ModelCard(trial, results, twins);
   const absl::StatusOr<std::string> before = ReadFile(path);
   if (before.ok() && *before == card) return absl::OkStatus();
   return WriteFileAtomically(path, card);
 }
 
 absl::Status SweepOutputs::Save(const SweepResults& results) {
+  const Twins twins(results.trials);
   for (const Trial& trial : results.trials) {
     if (trial.state() != Trial::STATE_DONE) continue;
-    KODISTIL_RETURN_IF_ERROR(SaveStudent(trial, results));
+    KODISTIL_RETURN_IF_ERROR(SaveStudent(trial, results, twins));
   }
   KODISTIL_RETURN_IF_ERROR(WriteResults(results, work_dir_));
   KODISTIL_RETURN_IF_ERROR(WriteReport(results, work_dir_));

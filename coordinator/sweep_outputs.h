@@ -17,6 +17,7 @@
 #include "coordinator/paired_test.h"
 #include "coordinator/results.h"
 #include "coordinator/tensorboard_writer.h"
+#include "coordinator/twins.h"
 #include "kodistil/v1/coordinator.pb.h"
 
 namespace kodistil {
@@ -42,8 +43,8 @@ class SweepOutputs {
   absl::Status Save(const SweepResults& results);
 
  private:
-  absl::Status SaveStudent(const v1::Trial& trial,
-                           const SweepResults& results) const;
+  absl::Status SaveStudent(const v1::Trial& trial, const SweepResults& results,
+                           const Twins& twins) const;
   absl::StatusOr<std::shared_ptr<const PredictionBits>> ReadPredictions(
       const std::string& digest) const;
 

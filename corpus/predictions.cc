@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
+#include "base/little_endian.h"
 
 namespace kodistil {
 namespace {
@@ -14,20 +15,6 @@ constexpr char kVersion = 1;
 constexpr size_t kCountBytes = 8;
 constexpr size_t kHeadBytes = 8 + kCountBytes;
 constexpr size_t kCrcBytes = 4;
-
-void AppendLittleEndian(uint64_t value, size_t bytes, std::string* out) {
-  for (size_t i = 0; i < bytes; ++i) {
-    out->push_back(static_cast<char>(value >> (8 * i)));
-  }
-}
-
-uint64_t LittleEndian(absl::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = bytes.size(); i > 0; --i) {
-    value = value << 8 | static_cast<unsigned char>(bytes[i - 1]);
-  }
-  return value;
-}
 
 absl::Status Damaged(absl::string_view name, absl::string_view what) {
   return absl::DataLossError(

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/openmp_bridge.h"
 #include "student_trainer/lstm_kernels.h"
 
 namespace kodistil {
@@ -158,12 +159,9 @@ DirectionWeights WeightsAt(const variable_list& list, int direction) {
 
 // Runs `body` for both directions, on two threads where there are two.
 void ForBothDirections(const std::function<void(int)>& body) {
-  at::parallel_for(0, 2, 1, [&](int64_t begin, int64_t end) {
-    // Guards are thread-local.
-    torch::NoGradGuard no_grad;
-    for (int64_t direction = begin; direction < end; ++direction) {
-      body(static_cast<int>(direction));
-    }
+  RunOnThreads(at::get_num_threads(), 2, [&](int64_t direction) {
+    const torch::NoGradGuard no_grad;  // thread-local
+    body(static_cast<int>(direction));
   });
 }
 

@@ -1,7 +1,6 @@
 #include "teacher_service/inference_benchmark.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include "absl/time/time.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/openmp_bridge.h"
 #include "base/status_macros.h"
 #include "corpus/wordpiece_tokenizer.h"
 #include "teacher_service/padded_encoder.h"
@@ -191,12 +191,12 @@ class PeakProbe {
   void Run() {
     const c10::InferenceMode guard;
     shared_.push_back(Rate(1, [&] { at::mm(a_, b_); }));
-    const int64_t threads = at::get_num_threads();
+    const int threads = TorchThreads();
     const SerialBlas serial;
     own_.push_back(Rate(threads, [&] {
-      at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+      RunOnThreads(threads, threads, [&](int64_t) {
         const c10::InferenceMode inference;
-        for (int64_t i = begin; i < end; ++i) at::mm(a_, b_);
+        at::mm(a_, b_);
       });
     }));
   }
@@ -331,10 +331,10 @@ absl::Status RunInferenceBenchmark(const InferenceBenchmarkOptions& options) {
     report.flops += FlopsOf(network->config(), row.size());
   }
   std::printf(
-      "%s, %.1f million parameters, %d threads; %lld rows of %s, %.1f "
+      "%s, %.1f million parameters, threads: %d; %lld rows of %s, %.1f "
       "tokens in the mean\n",
-      options.config.c_str(), 1e-6 * network->info().parameters,
-      at::get_num_threads(), static_cast<long long>(report.rows),
+      options.config.c_str(), 1e-6 * network->info().parameters, TorchThreads(),
+      static_cast<long long>(report.rows),
       options.data_dir.empty() ? "NSMC's lengths" : "NSMC",
       static_cast<double>(report.tokens) / report.rows);
   const Work sorted = SortedWork(rows, options.batch_tokens);

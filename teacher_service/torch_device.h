@@ -13,8 +13,11 @@ namespace kodistil {
 // another text; FAILED_PRECONDITION for a device that is not there.
 absl::StatusOr<std::string> ResolveTorchDevice(const std::string& device);
 
-// Threads of one operation, for the whole process; 0 leaves one per core.
+// Threads of one operation, for the whole process; 0: one per core.
 void SetTorchThreads(int threads);
+
+// How many they are; LibTorch's own count where nobody has set them.
+int TorchThreads();
 
 // While it lives, products of matrices run on the thread that asks for them,
 // so that several threads can ask at once; then as before. For one user at a

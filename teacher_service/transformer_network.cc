@@ -1,7 +1,6 @@
 #include "teacher_service/transformer_network.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/openmp_bridge.h"
 #include "base/status_macros.h"
 #include "base/torch_bridge.h"
 #include "teacher_service/packed_rows.h"
@@ -139,7 +139,7 @@ void Network::ForwardParts(const TransformerModel& model,
                            const PackedRows& rows,
                            const std::vector<int64_t>& places,
                            float* logits) const {
-  const int64_t threads = at::get_num_threads();
+  const int threads = TorchThreads();
   const int64_t per_thread = (rows.tokens() + threads - 1) / threads;
   const int64_t parts = (per_thread + kPartTokens - 1) / kPartTokens * threads;
   const std::vector<int64_t> cuts =
@@ -149,7 +149,7 @@ void Network::ForwardParts(const TransformerModel& model,
   }
   const SerialBlas guard;
   std::atomic<size_t> next{0};
-  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+  RunOnThreads(threads, threads, [&](int64_t) {
     const c10::InferenceMode inference;
     // The longest rows, which take longest, first.
     for (size_t i = next++; i + 1 < cuts.size(); i = next++) {

@@ -11,13 +11,16 @@
 #include "base/safetensors.h"
 #include "base/testing.h"
 #include "teacher_service/tiny_transformer.h"
+#include "teacher_service/torch_device.h"
 
 namespace kodistil {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pointwise;
 
 // The control of the golden tests: it sees a type or a mask that is ignored.
 TEST(TransformerNetworkTest, MaskAndTypesChangeLogits) {
@@ -59,6 +62,30 @@ TEST(TransformerNetworkTest, PaddingIdsDoNotMatter) {
     // The weight of padding is exactly 0.
     EXPECT_EQ(zeros, others);
   }
+}
+
+TEST(TransformerNetworkTest, PartsOnTwoThreadsAreTheBatchOnOne) {
+  const std::string dir = NewTestDir();
+  ASSERT_OK(TinyTransformer("electra").Write(dir));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<TokenNetwork> network,
+                       LoadTransformer(dir, "cpu"));
+  TokenBatch batch;
+  batch.rows = 40;
+  batch.columns = 6;
+  batch.type_ids.assign(batch.rows * batch.columns, 0);
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    for (int64_t column = 0; column < batch.columns; ++column) {
+      batch.ids.push_back(2 + (row + column) % 9);
+      batch.mask.push_back(column <= row % batch.columns);
+    }
+  }
+  SetTorchThreads(1);
+  ASSERT_EQ(TorchThreads(), 1);
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> one, network->Forward(batch));
+  SetTorchThreads(2);
+  ASSERT_EQ(TorchThreads(), 2);
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> two, network->Forward(batch));
+  EXPECT_THAT(two, Pointwise(FloatNear(1e-5), one));
 }
 
 TEST(TransformerNetworkTest, InfoTellsSizes) {
