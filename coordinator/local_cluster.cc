@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
-#include "base/command_line.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 
@@ -27,22 +26,6 @@ absl::Status DeathStatus(const std::string& name, const Process& process) {
                    LogTail(process.options().log_path, kLogTailLines)));
 }
 
-// The flags of base/access_flags.h; `server`: those of servers too.
-void AddAccessFlags(const AccessOptions& access, bool server,
-                    std::vector<std::string>* args) {
-  const auto add = [args](absl::string_view flag, const std::string& value) {
-    if (!value.empty()) {
-      args->push_back(absl::StrCat("--", flag, "=", value));
-    }
-  };
-  add("tls_cert", access.tls_cert);
-  add("tls_key", access.tls_key);
-  add("tls_ca", access.tls_ca);
-  if (access.tls()) add("tls_local_name", access.local_name);
-  add("token_file", access.token_file);
-  if (server && access.insecure) args->push_back("--insecure");
-}
-
 }  // namespace
 
 const char LocalCluster::kWorkerPrefix[] = "local/";
@@ -56,13 +39,7 @@ absl::StatusOr<ProcessOptions> LocalCluster::Options(
     const std::string& name, const std::string& binary) const {
   ProcessOptions process;
   process.name = name;
-  process.binary = FindSiblingBinary(binary);
-  if (process.binary.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("the program ", binary,
-                     " is not beside this one; build it with "
-                     "`bazel build //...`"));
-  }
+  KODISTIL_ASSIGN_OR_RETURN(process.binary, FindPart(binary));
   const std::string logs = JoinPath(options_.work_dir, "logs");
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(logs));
   process.log_path = JoinPath(
@@ -80,7 +57,9 @@ std::string LocalCluster::PortFile(const Member& member) const {
 
 absl::Status LocalCluster::Launch(Member* member) {
   ProcessOptions process = member->process_options;
-  AddAccessFlags(options_.access, member->server, &process.args);
+  for (std::string& arg : AccessArgs(options_.access, member->server)) {
+    process.args.push_back(std::move(arg));
+  }
   if (member->server) {
     const std::string port_file = PortFile(*member);
     KODISTIL_RETURN_IF_ERROR(
@@ -142,13 +121,8 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
     KODISTIL_ASSIGN_OR_RETURN(member.process_options,
                               Options(absl::StrCat("teacher/", i),
                                       "teacher_service/teacher_service"));
-    member.process_options.args = {
-        absl::StrCat("--model=", teacher.model),
-        absl::StrCat("--allow_torchscript=",
-                     teacher.allow_torchscript ? "true" : "false"),
-        absl::StrCat("--mecab_dicdir=", teacher.mecab_dicdir),
-        absl::StrCat("--logit_store=", store_address),
-        absl::StrCat("--device=", options_.device)};
+    member.process_options.args =
+        TeacherArgs(teacher, store_address, options_.worker.device);
     KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));
     addresses.push_back(absl::StrCat("127.0.0.1:", port));
   }
@@ -157,24 +131,20 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
 
 absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
                                         int count) {
-  const std::string threads = absl::StrCat(options_.threads);
+  const std::string threads = absl::StrCat(options_.worker.threads);
   for (int i = 0; i < count; ++i) {
     auto member = std::make_unique<Member>();
     member->kind = Kind::kWorker;
     const std::string name = absl::StrCat(kWorkerPrefix, i);
     KODISTIL_ASSIGN_OR_RETURN(member->process_options,
                               Options(name, "student_trainer/student_trainer"));
-    member->process_options.args = {
-        absl::StrCat("--coordinator=", coordinator),
-        absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")),
-        absl::StrCat("--threads=", threads),
-        absl::StrCat("--pack=", options_.pack),
-        absl::StrCat("--device=", options_.device),
-        absl::StrCat("--hang_timeout=",
-                     absl::FormatDuration(options_.hang_timeout)),
-        absl::StrCat("--name=", name)};
-    member->process_options.environment = {{"OMP_NUM_THREADS", threads},
-                                           {"OPENBLAS_NUM_THREADS", threads}};
+    member->process_options.args = WorkerArgs(options_.worker, coordinator);
+    member->process_options.args.push_back(
+        absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")));
+    member->process_options.args.push_back(absl::StrCat("--name=", name));
+    for (const std::string& variable : ThreadVariables()) {
+      member->process_options.environment[variable] = threads;
+    }
     KODISTIL_RETURN_IF_ERROR(Launch(member.get()));
     members_.push_back(std::move(member));
   }

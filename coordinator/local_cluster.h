@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/access.h"
+#include "coordinator/part_args.h"
 #include "coordinator/process.h"
 
 namespace kodistil {
@@ -23,14 +24,8 @@ struct LocalClusterOptions {
   std::string host = "127.0.0.1";
   // What workers call the host.
   std::string advertised_host = "127.0.0.1";
-  // Threads of one worker.
-  int threads = 1;
-  // Trials that a worker trains at once; 0 for its own choice.
-  int pack = 0;
-  // Of workers: how long a training may make no step.
-  absl::Duration hang_timeout = absl::Minutes(10);
-  // "cpu", "auto" or "cuda:N", for teachers and workers.
-  std::string device = "cpu";
+  // Its device is that of the teachers too.
+  WorkerSettings worker;
   // What all processes are given, so that they and the coordinator trust each
   // other.
   AccessOptions access;
@@ -38,12 +33,6 @@ struct LocalClusterOptions {
   absl::Duration start_limit = absl::Minutes(2);
   // A process that dies so often without living for ten seconds ends the sweep.
   int max_quick_deaths = 5;
-};
-
-struct TeacherSource {
-  std::string model;  // a folder or a TorchScript file
-  bool allow_torchscript = false;
-  std::string mecab_dicdir;  // empty for none
 };
 
 // Not thread-safe: one thread starts, supervises and stops.

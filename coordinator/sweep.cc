@@ -182,10 +182,10 @@ absl::Status Sweep::Open() {
   cluster.work_dir = options_.work_dir;
   cluster.host = host_;
   cluster.advertised_host = advertised_;
-  cluster.threads = options_.threads;
-  cluster.pack = options_.pack;
-  cluster.hang_timeout = options_.hang_timeout;
-  cluster.device = options_.device;
+  cluster.worker.threads = options_.threads;
+  cluster.worker.pack = options_.pack;
+  cluster.worker.device = options_.device;
+  cluster.worker.hang_timeout = options_.hang_timeout;
   cluster.access = options_.access;
   cluster_ = std::make_unique<LocalCluster>(cluster);
   return OpenLedger();
