@@ -8,6 +8,7 @@
 # those of a sweep on .1 to .3 whose links stay up, apart from times.
 # Controls: with links up the same counts move, the worker with less patience
 # than the outage gives up, and a changed digit in the results is found.
+# KODISTIL_HOSTS_OUTAGE replaces the 5 s, for trying longer ones by hand.
 # Needs root or unprivileged user namespaces, and iproute2: fails without.
 set -euo pipefail
 shopt -s nullglob
@@ -16,6 +17,8 @@ readonly net=10.77.0
 readonly store=$net.1:50061 coordinator=$net.1:50071
 readonly metrics=9090 # at .1 and the teachers'; workers: 9091 and on
 readonly bin=$PWD
+readonly outage_seconds=${KODISTIL_HOSTS_OUTAGE:-5}
+readonly lease=$((outage_seconds + 10))
 
 # ---- Outside: all that the test makes is inside namespaces of its own, which
 # the kernel removes with their first process, however this one ends.
@@ -106,7 +109,8 @@ start() {
 metric() {
   # shellcheck disable=SC2016
   on "$1" "$BASH" -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" || exit
-    printf "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&3
+    printf "GET /metrics HTTP/1.1\r\nHost: localhost\r\n" >&3
+    printf "Connection: close\r\n\r\n" >&3
     cat <&3' "$2" 2>/dev/null |
     awk -v text="$3" \
       'index($0, text) == 1 { sum += $NF } END { printf "%d\n", sum }'
@@ -119,8 +123,8 @@ labelled() {
 
 # Messages of workers that have come to the coordinator.
 heard() {
-  local service=kodistil.v1.CoordinatorService
-  metric 1 $metrics "grpc_server_msg_received_total{grpc_type=\"unary\",grpc_service=\"$service\""
+  local labels='grpc_type="unary",grpc_service="kodistil.v1.CoordinatorService"'
+  metric 1 $metrics "grpc_server_msg_received_total{$labels"
 }
 
 # trained HOST PORT: rows that the worker there has trained on.
@@ -137,7 +141,7 @@ must_move() {
   await 30 "'$*' is above $before" above "$before" "$@"
 }
 
-# outage HOST COMMAND...: the host's link is down for 5 s, in which what the
+# outage HOST COMMAND...: the host's link is down for a time, in which what the
 # command counts stands still, and goes on afterwards.
 outage() {
   local host=$1 before after up
@@ -145,7 +149,7 @@ outage() {
   ip link set "link$host" down
   sleep 1 # What arrived before has been counted by then.
   before=$("$@")
-  sleep 4
+  sleep $((outage_seconds - 1))
   after=$("$@")
   ip link set "link$host" up
   up=$(now)
@@ -173,22 +177,45 @@ start_worker() {
   pids+=($!)
 }
 
-start_sweep() {
-  work=$scratch/$1
-  pids=()
-  mkdir "$work"
+start_store() {
   start 1 store logit_store/logit_store store --db_path="$work/db" \
     --host=0.0.0.0 --port=${store#*:} &
   pids+=($!)
+}
+
+start_coordinator() {
   start 1 coordinator coordinator/coordinator coordinator --sweep \
     --work_dir="$work/work" --dataset=sample --sample_rows=120000 \
     --teachers=registered --listen=0.0.0.0:${coordinator#*:} \
     --advertise="$net.1" --workers=0 --logit_store=$store \
-    --metrics_port=$metrics --lease=15s --heartbeat=200ms \
+    --metrics_port=$metrics --lease=${lease}s --heartbeat=200ms \
     --student=tiny,mini --temperature=1,2 --loss_rate=0.1,0.5 --no_twins \
     --train_epoch=2 --output=csv >"$work/table" &
   sweep=$!
+}
+
+coordinator_waits_for_teacher() {
+  start_store
+  start_coordinator
+  await 60 'the coordinator asks for a teacher' grep -qs \
+    '^teacher: waiting for one; start' "$work/coordinator.log"
   start_teacher 2
+}
+
+teacher_waits_for_coordinator() {
+  start_store
+  start_teacher 2
+  await 60 'the teacher misses the coordinator' grep -qs \
+    'the coordinator .* does not answer yet' "$work/teacher2.log"
+  start_coordinator
+}
+
+# start_sweep NAME HOW: until rows are being labelled.
+start_sweep() {
+  work=$scratch/$1
+  pids=()
+  mkdir "$work"
+  "$2"
   await 60 'the teacher has labelled rows' above 0 labelled 2
 }
 
@@ -287,7 +314,7 @@ only_lost_cell_was_retried() {
     fail "expected one cell with two attempts, found '$(retried)'"
   on 1 "$bin/coordinator/coordinator" --explain="$trial" \
     --work_dir="$work/work" >"$work/explain"
-  grep -q 'worker lost.* sent no heartbeat for 15s' "$work/explain" ||
+  grep -q "worker lost.* sent no heartbeat for ${lease}s" "$work/explain" ||
     fail "the cell was retried for another reason: $(cat "$work/explain")"
   echo "host 5: its cell went to another worker, the only one with 2 attempts"
 }
@@ -318,12 +345,12 @@ inside() {
     fail "train_ngram ended with $?"
 
   echo "== undisturbed"
-  start_sweep calm
+  start_sweep calm coordinator_waits_for_teacher
   start_workers
   end_sweep
 
   echo "== disturbed"
-  start_sweep rough
+  start_sweep rough teacher_waits_for_coordinator
   must_move labelled 2
   outage 2 labelled 2
   second_teacher_joins
