@@ -30,7 +30,7 @@ absl::Status DeathStatus(const std::string& name, const Process& process) {
 
 const char LocalCluster::kWorkerPrefix[] = "local/";
 
-LocalCluster::LocalCluster(LocalClusterOptions options)
+LocalCluster::LocalCluster(ClusterOptions options)
     : options_(std::move(options)) {}
 
 LocalCluster::~LocalCluster() { StopAll(); }
@@ -101,15 +101,39 @@ absl::StatusOr<int> LocalCluster::StartServer(Member member) {
 }
 
 absl::StatusOr<std::string> LocalCluster::StartStore() {
-  Member member;
-  member.kind = Kind::kStore;
-  KODISTIL_ASSIGN_OR_RETURN(member.process_options,
-                            Options("logit_store", "logit_store/logit_store"));
-  member.process_options.args = {
-      absl::StrCat("--db_path=", JoinPath(options_.work_dir, "logit_store")),
-      absl::StrCat("--host=", options_.host)};
-  KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));
-  return absl::StrCat(options_.advertised_host, ":", port);
+  const auto start = [this](int at) -> absl::StatusOr<int> {
+    Member member;
+    member.kind = Kind::kStore;
+    member.port = at;
+    KODISTIL_ASSIGN_OR_RETURN(
+        member.process_options,
+        Options("logit_store", "logit_store/logit_store"));
+    member.process_options.args = {
+        absl::StrCat("--db_path=", JoinPath(options_.work_dir, "logit_store")),
+        absl::StrCat("--host=", options_.host)};
+    return StartServer(std::move(member));
+  };
+  const int kept = KeptStorePort();
+  absl::StatusOr<int> port = start(kept);
+  if (!port.ok() && kept != 0) {
+    LOG(WARNING) << "the store does not listen at its earlier port: "
+                 << port.status();
+    members_.pop_back();
+    port = start(0);
+  }
+  KODISTIL_RETURN_IF_ERROR(port.status());
+  return absl::StrCat(options_.advertised_host, ":", *port);
+}
+
+int LocalCluster::KeptStorePort() const {
+  int port = 0;
+  const auto text =
+      ReadFile(JoinPath(options_.work_dir, "run/logit_store.port"));
+  if (!options_.keep_store_port || !text.ok() ||
+      !absl::SimpleAtoi(*text, &port)) {
+    return 0;
+  }
+  return port;
 }
 
 absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
@@ -129,8 +153,10 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
   return addresses;
 }
 
-absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
-                                        int count) {
+absl::Status LocalCluster::StartWorkers(int count) {
+  const std::string coordinator =
+      absl::StrCat(options_.host == "0.0.0.0" ? "127.0.0.1" : options_.host,
+                   ":", options_.coordinator_port);
   const std::string threads = absl::StrCat(options_.worker.threads);
   for (int i = 0; i < count; ++i) {
     auto member = std::make_unique<Member>();
@@ -178,9 +204,9 @@ absl::Status LocalCluster::Supervise(const Died& died) {
       const std::string reason =
           absl::StrCat(name, " ", member->process->ExitText());
       LOG(WARNING) << reason << "; it is started again";
-      const bool blameless =
-          died(name, reason,
-               LogTail(member->process_options.log_path, kLogTailLines));
+      const bool blameless = died(
+          name,
+          {reason, LogTail(member->process_options.log_path, kLogTailLines)});
       const bool quick =
           !blameless && now - member->process->started() < kQuick;
       member->quick_deaths = quick ? member->quick_deaths + 1 : 0;
