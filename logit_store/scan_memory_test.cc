@@ -24,7 +24,11 @@ namespace {
 constexpr int64_t kMegabyte = 1 << 20;
 constexpr uint64_t kRows = 10000;
 constexpr size_t kRowBytes = 10 << 10;  // 100 MB in all
+#ifdef __SANITIZE_THREAD__
+constexpr int64_t kBoundedGrowth = 120 * kMegabyte;  // with its shadow
+#else
 constexpr int64_t kBoundedGrowth = (kSanitized ? 60 : 30) * kMegabyte;
+#endif
 
 int64_t ResidentBytes() {
   int64_t pages = 0;
