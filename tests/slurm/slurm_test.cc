@@ -1,8 +1,11 @@
-// A sweep whose teachers and workers are jobs of a real Slurm, which queues one
-// again and loses the node of another.
+// Sweeps whose teachers and workers are jobs of a real Slurm, which queues them
+// again, loses their nodes, and outlives a coordinator.
 
-#include <algorithm>
+#include <signal.h>
+
 #include <iostream>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -71,6 +74,13 @@ class SlurmTest : public ::testing::Test {
     return *text;
   }
 
+  // For the coordinator.
+  std::map<std::string, std::string> Environment() const {
+    auto environment = bed_->Environment();
+    environment["KODISTIL_CACHE_DIR"] = JoinPath(NewTestDir(), "cache");
+    return environment;
+  }
+
   std::string LogOf(const SweepHarness& sweep, const std::string& id) {
     const auto text =
         ReadFile(sweep.InWork(absl::StrCat("logs/slurm-workers-", id, ".log")));
@@ -86,9 +96,7 @@ TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
   ASSERT_EQ(local.Attempts(), 6);
 
   SweepHarness sweep(Flags());
-  auto environment = bed_->Environment();
-  environment["KODISTIL_CACHE_DIR"] = JoinPath(NewTestDir(), "cache");
-  sweep.UseWorker("", environment);
+  sweep.UseWorker("", Environment());
   const auto coordinator = sweep.Start({"--launch=slurm"});
   std::vector<std::string> tasks;
   ASSERT_TRUE(sweep.WatchUntil(coordinator.get(),
@@ -124,6 +132,51 @@ TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
   std::cout << sweep.Output();
   bed_->Stop();
   EXPECT_THAT(bed_->Processes(), IsEmpty());
+}
+
+// Slurm does not queue its task again: its lost node is the coordinator's to
+// make good, and first of all it has to find its jobs.
+TEST_F(SlurmTest, KilledCoordinatorFindsItsJobsAndSubmitsALostTaskAgain) {
+  const std::vector<std::string> flags = {
+      "--dataset=sample",    "--sample_rows=2000", "--student=small",
+      "--temperature=1",     "--no_twins",         "--train_epoch=40",
+      "--vocab_size=1000",   "--heartbeat=50ms",   "--workers=1",
+      "--listen=127.0.0.1:0"};
+  const std::vector<std::string> on_slurm = {"--launch=slurm",
+                                             "--sbatch_args=--no-requeue"};
+  SweepHarness local(flags);
+  ASSERT_EQ(local.Run(), 0);
+
+  SweepHarness sweep(flags);
+  sweep.UseWorker("", Environment());
+  std::vector<std::string> tasks;
+  const auto at_work = [&tasks](const std::vector<Trial>& trials) {
+    tasks = AtWork(trials);
+    return tasks.size() == 1;
+  };
+  {
+    const auto first = sweep.Start(on_slurm);
+    ASSERT_TRUE(sweep.WatchUntil(first.get(), at_work)) << sweep.Output();
+    first->Signal(SIGKILL);
+    first->Wait();
+  }
+  const std::string before = tasks[0];
+  const auto second = sweep.Start(on_slurm);
+  ASSERT_TRUE(PollUntil(kLimit, [&] {
+    return sweep.Output().find("of an earlier coordinator go on") !=
+           std::string::npos;
+  })) << sweep.Output();
+  ASSERT_TRUE(sweep.WatchUntil(second.get(), at_work)) << sweep.Output();
+  EXPECT_EQ(tasks[0], before) << "the worker has kept its lease";
+  EXPECT_GE(bed_->KillNode(NodeOf(before)), 2);
+
+  second->Wait();
+  EXPECT_EQ(second->exit_code(), 0) << sweep.Output() << bed_->Logs();
+  EXPECT_THAT(sweep.Output(), HasSubstr("1 of the workers again (0)"));
+  EXPECT_EQ(RestartsOf(before), "Restarts=0");
+  EXPECT_EQ(sweep.Attempts(), 2);
+  EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
+  std::cout << sweep.Output();
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ constexpr int kLogLines = 20;
 
 // Short times: a node counts as lost after SlurmdTimeout, a requeued task may
 // start again after cred_expire and a bit, and what is cancelled has KillWait
-// to end. LLN spreads the tasks over the nodes.
+// to end. A node has room for one task.
 constexpr char kConfiguration[] = R"(ClusterName=kodistil
 SlurmctldHost=@HOST@(127.0.0.1)
 SlurmUser=root
@@ -41,7 +41,7 @@ JobCompType=jobcomp/none
 SwitchType=switch/none
 MpiDefault=none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU,CR_LLN
+SelectTypeParameters=CR_CPU
 SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=1
 SlurmdParameters=config_overrides
@@ -56,8 +56,8 @@ StateSaveLocation=@FOLDER@/state
 SlurmctldPidFile=@FOLDER@/ctld.pid
 SlurmdSpoolDir=@FOLDER@/spool.%n
 SlurmdPidFile=@FOLDER@/slurmd.%n.pid
-NodeName=n1 NodeHostname=@HOST@ NodeAddr=127.0.0.1 Port=@PORT1@ CPUs=2 RealMemory=1000
-NodeName=n2 NodeHostname=@HOST@ NodeAddr=127.0.0.1 Port=@PORT2@ CPUs=2 RealMemory=1000
+NodeName=n1 NodeHostname=@HOST@ NodeAddr=127.0.0.1 Port=@PORT1@ CPUs=1 RealMemory=1000
+NodeName=n2 NodeHostname=@HOST@ NodeAddr=127.0.0.1 Port=@PORT2@ CPUs=1 RealMemory=1000
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 )";
 

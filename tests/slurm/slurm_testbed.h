@@ -15,7 +15,7 @@
 
 namespace kodistil {
 
-// The real munged, slurmctld and two slurmd, "n1" and "n2", of two CPUs each.
+// The real munged, slurmctld and two slurmd, "n1" and "n2", with one CPU each.
 // All that they write is in a folder of their own, and nothing of them, nor of
 // what they have started, is left at the end. Not thread-safe.
 class SlurmTestbed {
