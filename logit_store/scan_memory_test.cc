@@ -105,7 +105,9 @@ TEST_F(ScanMemoryTest, SlowReaderHoldsTheStoreUpAndCostsNoMemory) {
   }
   EXPECT_OK(FromGrpcCall(reader->Finish(), context));
   EXPECT_EQ(rows, kRows);
-  if (kMeasured) EXPECT_LT(most - before, kBoundedGrowth);
+  if (kMeasured) {
+    EXPECT_LT(most - before, kBoundedGrowth);
+  }
 }
 
 // The meter sees what is kept.
