@@ -35,8 +35,9 @@ absl::StatusOr<std::string> ArtifactClient::Download(
   KODISTIL_RETURN_IF_ERROR(ValidateDigest(digest));
   std::string content;
   KODISTIL_RETURN_IF_ERROR(
-      Annotate(RetryUnavailable(options_.retry_limit,
-                                [&] { return Fetch(digest, &content); }),
+      Annotate(RetryUnavailable(
+                   options_.retry_limit,
+                   [&] { return Fetch(digest, &content); }, options_.stop),
                absl::StrCat("cannot fetch artifact ", digest)));
   const std::string found = Sha256Hex(content);
   if (found == digest) return content;
@@ -62,13 +63,12 @@ absl::StatusOr<std::string> ArtifactClient::PutFile(
     const std::string& path) const {
   KODISTIL_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   std::string digest = Sha256Hex(file.bytes());
-  KODISTIL_RETURN_IF_ERROR(
-      Annotate(RetryUnavailable(options_.retry_limit,
-                                [&] {
-                                  return Send(digest, file.bytes(),
-                                              /*checkpoint=*/false);
-                                }),
-               absl::StrCat("cannot send ", path)));
+  KODISTIL_RETURN_IF_ERROR(Annotate(
+      RetryUnavailable(
+          options_.retry_limit,
+          [&] { return Send(digest, file.bytes(), /*checkpoint=*/false); },
+          options_.stop),
+      absl::StrCat("cannot send ", path)));
   return digest;
 }
 
@@ -78,7 +78,8 @@ absl::StatusOr<std::string> ArtifactClient::PutCheckpoint(
   KODISTIL_RETURN_IF_ERROR(
       Annotate(RetryUnavailable(
                    options_.retry_limit,
-                   [&] { return Send(digest, content, /*checkpoint=*/true); }),
+                   [&] { return Send(digest, content, /*checkpoint=*/true); },
+                   options_.stop),
                "cannot send the checkpoint"));
   return digest;
 }

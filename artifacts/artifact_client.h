@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "artifacts/artifact_store.h"
 #include "grpcpp/channel.h"
@@ -20,6 +21,8 @@ struct ArtifactClientOptions {
   absl::Duration call_timeout = absl::Minutes(5);
   // How long UNAVAILABLE is retried.
   absl::Duration retry_limit = absl::Minutes(1);
+  // Once it is notified nothing is retried; null for none; borrowed.
+  const absl::Notification* stop = nullptr;
 };
 
 // Thread-safe.

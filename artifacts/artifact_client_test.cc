@@ -157,6 +157,23 @@ TEST_F(ArtifactClientTest, NoServerIsUnavailable) {
                        HasSubstr("cannot fetch artifact")));
 }
 
+TEST_F(ArtifactClientTest, NothingIsRetriedOnceToldToStop) {
+  server_->Shutdown();
+  const std::string path = JoinPath(NewTestDir(), "file");
+  ASSERT_OK(WriteFileAtomically(path, "x"));
+  absl::Notification stop;
+  ArtifactClientOptions options;
+  options.retry_limit = absl::InfiniteDuration();
+  options.stop = &stop;
+  const ArtifactClient client(NewChannel(server_->address()), *cache_, options);
+  stop.Notify();
+  EXPECT_THAT(client.PutFile(path), StatusIs(absl::StatusCode::kUnavailable,
+                                             HasSubstr("cannot send")));
+  EXPECT_THAT(client.Get(Sha256Hex("x")),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("cannot fetch artifact")));
+}
+
 TEST_F(ArtifactClientTest, CheckpointGoesToTheCheckpointsAndPastTheCache) {
   ASSERT_OK_AND_ASSIGN(const std::string digest,
                        client_->PutCheckpoint(LargeContent()));

@@ -106,7 +106,7 @@ class HttpServer::Impl : public HttpDispatcher {
 
   void Accept();
   void OnAccepted(std::shared_ptr<HttpLoop> loop, HttpLoop::Socket socket);
-  // Runs `what` on each loop's thread.
+  // Runs `what` on each loop's thread; drops it where that was never started.
   void OnEachLoop(const std::function<void(HttpLoop*)>& what);
 
   const HttpServerOptions options_;
@@ -257,7 +257,7 @@ void HttpServer::Impl::Dispatch(const HttpRequest& request,
 
 void HttpServer::Impl::OnEachLoop(const std::function<void(HttpLoop*)>& what) {
   for (const std::shared_ptr<HttpLoop>& loop : loops_) {
-    boost::asio::post(loop->context, [what, loop] { what(loop.get()); });
+    boost::asio::post(loop->context, [what, loop = loop.get()] { what(loop); });
   }
 }
 

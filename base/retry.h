@@ -6,17 +6,19 @@
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
 namespace kodistil {
 
 // Retries `call` while it returns UNAVAILABLE and no other code, with
-// RetryDelay between the tries, until `limit` has passed; returns its last
-// status. This is the one layer of retries: channels have none
-// (docs/adr/0018-overload.md).
+// RetryDelay between the tries, until `limit` has passed or `stop` (null for
+// none) is notified; returns its last status. This is the one layer of retries:
+// channels have none (docs/adr/0018-overload.md).
 template <typename Call>
-absl::Status RetryUnavailable(absl::Duration limit, Call&& call);
+absl::Status RetryUnavailable(absl::Duration limit, Call&& call,
+                              const absl::Notification* stop = nullptr);
 
 // The wait before try `attempt` (from 0): exponential from 50 ms to 2 s, +-20
 // %.
@@ -32,7 +34,8 @@ void SetPushback(absl::Duration pushback, absl::Status* status);
 std::optional<absl::Duration> GetPushback(const absl::Status& status);
 
 template <typename Call>
-absl::Status RetryUnavailable(absl::Duration limit, Call&& call) {
+absl::Status RetryUnavailable(absl::Duration limit, Call&& call,
+                              const absl::Notification* stop) {
   const absl::Time end = absl::Now() + limit;
   for (int attempt = 0;; ++attempt) {
     const absl::Status status = call();
@@ -41,7 +44,11 @@ absl::Status RetryUnavailable(absl::Duration limit, Call&& call) {
     if (delay == absl::InfiniteDuration() || absl::Now() + delay > end) {
       return status;
     }
-    absl::SleepFor(delay);
+    if (stop == nullptr) {
+      absl::SleepFor(delay);
+    } else if (stop->WaitForNotificationWithTimeout(delay)) {
+      return status;
+    }
   }
 }
 

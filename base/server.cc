@@ -176,11 +176,11 @@ std::shared_ptr<grpc::Channel> NewChannel(const std::string& address,
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  // What this sets is how long an attempt to connect may take; a TLS handshake
-  // on a busy machine takes longer than a SETTINGS frame, and one that is cut
-  // short does not say why it would have failed.
+  // What this sets is how long an attempt to connect may take: a SETTINGS frame
+  // from far away or from a busy machine. A TLS handshake takes longer, and one
+  // that is cut short does not say why it would have failed.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
-                   access.tls() ? 5000 : 100);
+                   access.tls() ? 5000 : 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   // A server that was started again may have another address; by default a
   // name is asked for every 30 s at most, and a channel with no way left waits.

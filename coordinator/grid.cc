@@ -240,6 +240,11 @@ absl::StatusOr<SweepSpec> ResolveSpec(const SweepSpec& spec) {
   return full;
 }
 
+bool Distils(const SweepSpec& spec) {
+  return std::any_of(spec.loss_option().begin(), spec.loss_option().end(),
+                     [](const std::string& loss) { return loss != "ce"; });
+}
+
 std::vector<StudentConfig> ExpandGrid(
     const SweepSpec& spec, const std::vector<std::string>& teachers) {
   std::vector<StudentConfig> configs = {SharedPart(spec)};

@@ -19,6 +19,9 @@ namespace kodistil {
 // expected.
 absl::StatusOr<v1::SweepSpec> ResolveSpec(const v1::SweepSpec& spec);
 
+// Whether a resolved spec has cells that learn from a teacher.
+bool Distils(const v1::SweepSpec& spec);
+
 // Every axis of a resolved spec crossed with every other, then (unless
 // no_twins) the plain "ce" twin of each distilled cell; duplicates once, in a
 // fixed order. `teachers` are fingerprints: one more axis for the distilled

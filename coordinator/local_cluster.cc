@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
-#include "base/command_line.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 
@@ -27,27 +26,11 @@ absl::Status DeathStatus(const std::string& name, const Process& process) {
                    LogTail(process.options().log_path, kLogTailLines)));
 }
 
-// The flags of base/access_flags.h; `server`: those of servers too.
-void AddAccessFlags(const AccessOptions& access, bool server,
-                    std::vector<std::string>* args) {
-  const auto add = [args](absl::string_view flag, const std::string& value) {
-    if (!value.empty()) {
-      args->push_back(absl::StrCat("--", flag, "=", value));
-    }
-  };
-  add("tls_cert", access.tls_cert);
-  add("tls_key", access.tls_key);
-  add("tls_ca", access.tls_ca);
-  if (access.tls()) add("tls_local_name", access.local_name);
-  add("token_file", access.token_file);
-  if (server && access.insecure) args->push_back("--insecure");
-}
-
 }  // namespace
 
 const char LocalCluster::kWorkerPrefix[] = "local/";
 
-LocalCluster::LocalCluster(LocalClusterOptions options)
+LocalCluster::LocalCluster(ClusterOptions options)
     : options_(std::move(options)) {}
 
 LocalCluster::~LocalCluster() { StopAll(); }
@@ -56,13 +39,7 @@ absl::StatusOr<ProcessOptions> LocalCluster::Options(
     const std::string& name, const std::string& binary) const {
   ProcessOptions process;
   process.name = name;
-  process.binary = FindSiblingBinary(binary);
-  if (process.binary.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("the program ", binary,
-                     " is not beside this one; build it with "
-                     "`bazel build //...`"));
-  }
+  KODISTIL_ASSIGN_OR_RETURN(process.binary, FindPart(binary));
   const std::string logs = JoinPath(options_.work_dir, "logs");
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(logs));
   process.log_path = JoinPath(
@@ -80,7 +57,9 @@ std::string LocalCluster::PortFile(const Member& member) const {
 
 absl::Status LocalCluster::Launch(Member* member) {
   ProcessOptions process = member->process_options;
-  AddAccessFlags(options_.access, member->server, &process.args);
+  for (std::string& arg : AccessArgs(options_.access, member->server)) {
+    process.args.push_back(std::move(arg));
+  }
   if (member->server) {
     const std::string port_file = PortFile(*member);
     KODISTIL_RETURN_IF_ERROR(
@@ -122,15 +101,39 @@ absl::StatusOr<int> LocalCluster::StartServer(Member member) {
 }
 
 absl::StatusOr<std::string> LocalCluster::StartStore() {
-  Member member;
-  member.kind = Kind::kStore;
-  KODISTIL_ASSIGN_OR_RETURN(member.process_options,
-                            Options("logit_store", "logit_store/logit_store"));
-  member.process_options.args = {
-      absl::StrCat("--db_path=", JoinPath(options_.work_dir, "logit_store")),
-      absl::StrCat("--host=", options_.host)};
-  KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));
-  return absl::StrCat(options_.advertised_host, ":", port);
+  const auto start = [this](int at) -> absl::StatusOr<int> {
+    Member member;
+    member.kind = Kind::kStore;
+    member.port = at;
+    KODISTIL_ASSIGN_OR_RETURN(
+        member.process_options,
+        Options("logit_store", "logit_store/logit_store"));
+    member.process_options.args = {
+        absl::StrCat("--db_path=", JoinPath(options_.work_dir, "logit_store")),
+        absl::StrCat("--host=", options_.host)};
+    return StartServer(std::move(member));
+  };
+  const int kept = KeptStorePort();
+  absl::StatusOr<int> port = start(kept);
+  if (!port.ok() && kept != 0) {
+    LOG(WARNING) << "the store does not listen at its earlier port: "
+                 << port.status();
+    members_.pop_back();
+    port = start(0);
+  }
+  KODISTIL_RETURN_IF_ERROR(port.status());
+  return absl::StrCat(options_.advertised_host, ":", *port);
+}
+
+int LocalCluster::KeptStorePort() const {
+  int port = 0;
+  const auto text =
+      ReadFile(JoinPath(options_.work_dir, "run/logit_store.port"));
+  if (!options_.keep_store_port || !text.ok() ||
+      !absl::SimpleAtoi(*text, &port)) {
+    return 0;
+  }
+  return port;
 }
 
 absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
@@ -142,39 +145,32 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::StartTeachers(
     KODISTIL_ASSIGN_OR_RETURN(member.process_options,
                               Options(absl::StrCat("teacher/", i),
                                       "teacher_service/teacher_service"));
-    member.process_options.args = {
-        absl::StrCat("--model=", teacher.model),
-        absl::StrCat("--allow_torchscript=",
-                     teacher.allow_torchscript ? "true" : "false"),
-        absl::StrCat("--mecab_dicdir=", teacher.mecab_dicdir),
-        absl::StrCat("--logit_store=", store_address),
-        absl::StrCat("--device=", options_.device)};
+    member.process_options.args =
+        TeacherArgs(teacher, store_address, options_.worker.device);
     KODISTIL_ASSIGN_OR_RETURN(const int port, StartServer(std::move(member)));
     addresses.push_back(absl::StrCat("127.0.0.1:", port));
   }
   return addresses;
 }
 
-absl::Status LocalCluster::StartWorkers(const std::string& coordinator,
-                                        int count) {
-  const std::string threads = absl::StrCat(options_.threads);
+absl::Status LocalCluster::StartWorkers(int count) {
+  const std::string coordinator =
+      absl::StrCat(options_.host == "0.0.0.0" ? "127.0.0.1" : options_.host,
+                   ":", options_.coordinator_port);
+  const std::string threads = absl::StrCat(options_.worker.threads);
   for (int i = 0; i < count; ++i) {
     auto member = std::make_unique<Member>();
     member->kind = Kind::kWorker;
     const std::string name = absl::StrCat(kWorkerPrefix, i);
     KODISTIL_ASSIGN_OR_RETURN(member->process_options,
                               Options(name, "student_trainer/student_trainer"));
-    member->process_options.args = {
-        absl::StrCat("--coordinator=", coordinator),
-        absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")),
-        absl::StrCat("--threads=", threads),
-        absl::StrCat("--pack=", options_.pack),
-        absl::StrCat("--device=", options_.device),
-        absl::StrCat("--hang_timeout=",
-                     absl::FormatDuration(options_.hang_timeout)),
-        absl::StrCat("--name=", name)};
-    member->process_options.environment = {{"OMP_NUM_THREADS", threads},
-                                           {"OPENBLAS_NUM_THREADS", threads}};
+    member->process_options.args = WorkerArgs(options_.worker, coordinator);
+    member->process_options.args.push_back(
+        absl::StrCat("--cache_dir=", JoinPath(options_.work_dir, "cache")));
+    member->process_options.args.push_back(absl::StrCat("--name=", name));
+    for (const std::string& variable : ThreadVariables()) {
+      member->process_options.environment[variable] = threads;
+    }
     KODISTIL_RETURN_IF_ERROR(Launch(member.get()));
     members_.push_back(std::move(member));
   }
@@ -208,9 +204,9 @@ absl::Status LocalCluster::Supervise(const Died& died) {
       const std::string reason =
           absl::StrCat(name, " ", member->process->ExitText());
       LOG(WARNING) << reason << "; it is started again";
-      const bool blameless =
-          died(name, reason,
-               LogTail(member->process_options.log_path, kLogTailLines));
+      const bool blameless = died(
+          name,
+          {reason, LogTail(member->process_options.log_path, kLogTailLines)});
       const bool quick =
           !blameless && now - member->process->started() < kQuick;
       member->quick_deaths = quick ? member->quick_deaths + 1 : 0;

@@ -12,56 +12,19 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/access.h"
+#include "coordinator/cluster.h"
+#include "coordinator/part_args.h"
 #include "coordinator/process.h"
 
 namespace kodistil {
 
-struct LocalClusterOptions {
-  std::string work_dir;
-  // Where the store and the teachers listen.
-  std::string host = "127.0.0.1";
-  // What workers call the host.
-  std::string advertised_host = "127.0.0.1";
-  // Threads of one worker.
-  int threads = 1;
-  // Trials that a worker trains at once; 0 for its own choice.
-  int pack = 0;
-  // Of workers: how long a training may make no step.
-  absl::Duration hang_timeout = absl::Minutes(10);
-  // "cpu", "auto" or "cuda:N", for teachers and workers.
-  std::string device = "cpu";
-  // What all processes are given, so that they and the coordinator trust each
-  // other.
-  AccessOptions access;
-  // How long a server may take until it listens.
-  absl::Duration start_limit = absl::Minutes(2);
-  // A process that dies so often without living for ten seconds ends the sweep.
-  int max_quick_deaths = 5;
-};
-
-struct TeacherSource {
-  std::string model;  // a folder or a TorchScript file
-  bool allow_torchscript = false;
-  std::string mecab_dicdir;  // empty for none
-};
-
-// Not thread-safe: one thread starts, supervises and stops.
-class LocalCluster {
+class LocalCluster final : public Cluster {
  public:
-  explicit LocalCluster(LocalClusterOptions options);
-  // Stops what still runs.
-  ~LocalCluster();
+  explicit LocalCluster(ClusterOptions options);
+  ~LocalCluster() override;
 
   // Starts the store on work_dir/logit_store; returns its address.
   absl::StatusOr<std::string> StartStore();
-  // Starts `count` servers of the model in `model_dir`; returns their
-  // addresses.
-  absl::StatusOr<std::vector<std::string>> StartTeachers(
-      const TeacherSource& teacher, const std::string& store_address,
-      int count);
-  // Starts workers called "local/0", "local/1", ... of the coordinator there.
-  absl::Status StartWorkers(const std::string& coordinator, int count);
 
   // Runs a program of the project to its end, its output in a log;
   // INTERNAL with the log's tail when it fails, CANCELLED once `stopped` says
@@ -70,24 +33,18 @@ class LocalCluster {
                    const std::vector<std::string>& args,
                    const std::function<bool()>& stopped);
 
-  // Restarts what has died, telling `died(name, reason, log_tail)` first, which
-  // returns whether a trial is to blame. INTERNAL with the log's tail when a
-  // process keeps dying at once without one. Call it often.
-  using Died =
-      std::function<bool(const std::string& name, const std::string& reason,
-                         const std::string& log_tail)>;
-  absl::Status Supervise(const Died& died);
-
-  // The end of the log of the process called `name`; empty when it is none of
-  // ours.
-  std::string LogTailOf(const std::string& name) const;
-
-  // Kills the process called `name`; Supervise starts it again.
-  void Kill(const std::string& name);
-
-  void StopTeachers();
-  // Workers first, then teachers, then the store.
-  void StopAll();
+  LocalCluster& here() override { return *this; }
+  bool TeachersRegister() const override { return false; }
+  absl::StatusOr<std::vector<std::string>> StartTeachers(
+      const TeacherSource& teacher, const std::string& store_address,
+      int count) override;
+  // They are called "local/0", "local/1", ...
+  absl::Status StartWorkers(int count) override;
+  absl::Status Supervise(const Died& died) override;
+  std::string LogTailOf(const std::string& name) const override;
+  void Kill(const std::string& name) override;
+  void StopTeachers() override;
+  void StopAll() override;
 
   // "local/": the names of this cluster's workers begin so.
   static const char kWorkerPrefix[];
@@ -110,9 +67,11 @@ class LocalCluster {
   absl::Status Launch(Member* member);
   absl::Status WaitForPort(Member* member);
   absl::StatusOr<int> StartServer(Member member);
+  // Of the store's last start in this folder; 0 when not to be kept.
+  int KeptStorePort() const;
   void Stop(Kind kind);
 
-  const LocalClusterOptions options_;
+  const ClusterOptions options_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

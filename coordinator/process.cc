@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
+#include "base/status_macros.h"
 
 extern char** environ;
 
@@ -46,8 +47,8 @@ std::vector<char*> Pointers(std::vector<std::string>* strings) {
 }
 
 // Runs in the child between fork and exec: async-signal-safe calls alone.
-[[noreturn]] void ExecChild(const char* binary, char* const* argv,
-                            char* const* envp, int log_fd, pid_t parent) {
+[[noreturn]] void ExecChild(char* const* argv, char* const* envp, int output_fd,
+                            int log_fd, pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -56,11 +57,18 @@ std::vector<char*> Pointers(std::vector<std::string>* strings) {
   if (getppid() != parent) _exit(127);  // the parent died before the prctl
   const int null_fd = open("/dev/null", O_RDONLY);
   dup2(null_fd, 0);
-  dup2(log_fd, 1);
+  dup2(output_fd, 1);
   dup2(log_fd, 2);
   close_range(3, ~0U, 0);
-  execve(binary, argv, envp);
+  execve(argv[0], argv, envp);
   _exit(127);
+}
+
+absl::StatusOr<int> OpenForWriting(const std::string& path, int how) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | how, 0644);
+  if (fd >= 0) return fd;
+  return absl::PermissionDeniedError(
+      absl::StrCat("cannot write the log ", path, ": ", strerror(errno)));
 }
 
 }  // namespace
@@ -74,11 +82,14 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(
     return absl::NotFoundError(
         absl::StrCat(options.name, ": cannot execute '", options.binary, "'"));
   }
-  const int log_fd = open(options.log_path.c_str(),
-                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (log_fd < 0) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "cannot write the log ", options.log_path, ": ", strerror(errno)));
+  KODISTIL_ASSIGN_OR_RETURN(const int log_fd,
+                            OpenForWriting(options.log_path, O_APPEND));
+  int output_fd = log_fd;
+  if (!options.output_path.empty()) {
+    const auto output = OpenForWriting(options.output_path, O_TRUNC);
+    if (!output.ok()) close(log_fd);
+    KODISTIL_RETURN_IF_ERROR(output.status());
+    output_fd = *output;
   }
   std::vector<std::string> args = options.args;
   args.insert(args.begin(), options.binary);
@@ -88,9 +99,10 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
-    ExecChild(options.binary.c_str(), argv.data(), envp.data(), log_fd, parent);
+    ExecChild(argv.data(), envp.data(), output_fd, log_fd, parent);
   }
   const int error = errno;
+  if (output_fd != log_fd) close(output_fd);
   close(log_fd);
   if (pid < 0) {
     return absl::InternalError(

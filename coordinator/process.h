@@ -21,6 +21,7 @@ struct ProcessOptions {
   std::string binary;             // absolute path
   std::vector<std::string> args;  // without argv[0]
   std::string log_path;           // stdout and stderr are appended to it
+  std::string output_path;        // stdout alone, anew; empty for the log
   std::map<std::string, std::string> environment;  // added to ours
 };
 

@@ -29,6 +29,17 @@ TEST(ProcessTest, KeepsTheExitCodeAndTheOutput) {
   EXPECT_EQ(LogTail(process->options().log_path, /*lines=*/1), "two");
 }
 
+TEST(ProcessTest, KeepsStdoutApart) {
+  ProcessOptions options = Shell("echo out; echo err >&2");
+  options.output_path = options.log_path + ".out";
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(const auto process, Process::Start(options));
+    process->Wait();
+  }
+  EXPECT_EQ(*ReadFile(options.output_path), "out\n") << "of the second alone";
+  EXPECT_EQ(*ReadFile(options.log_path), "err\nerr\n");
+}
+
 TEST(ProcessTest, NamesTheSignal) {
   ASSERT_OK_AND_ASSIGN(const auto process, Process::Start(Shell("kill -9 $$")));
   process->Wait();

@@ -51,6 +51,11 @@ void StatusBoard::SetLabelling(absl::optional<v1::LabellingStatus> labelling) {
   labelling_ = std::move(labelling);
 }
 
+void StatusBoard::SetJobs(std::vector<v1::JobStatus> jobs) {
+  absl::MutexLock lock(&mutex_);
+  jobs_ = std::move(jobs);
+}
+
 std::vector<v1::Trial> StatusBoard::Trials() const {
   std::vector<v1::Trial> trials = ledger_.Trials();
   if (!trials.empty()) return trials;
@@ -72,6 +77,7 @@ v1::GetStatusResponse StatusBoard::Look(absl::Time now) const {
   *status.mutable_training() = TrainingStatusOf(trials, now);
   *status.mutable_forecast() =
       ForecastOf(labelling_.has_value() ? &*labelling_ : nullptr, trials, now);
+  *status.mutable_jobs() = {jobs_.begin(), jobs_.end()};
   return status;
 }
 

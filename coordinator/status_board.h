@@ -27,6 +27,8 @@ class StatusBoard final : public v1::StatusService::Service {
   void SetPlanned(std::vector<v1::Trial> trials);
   // Of the labelling under way; nullopt once it is over.
   void SetLabelling(absl::optional<v1::LabellingStatus> labelling);
+  // Of a cluster, where there is one.
+  void SetJobs(std::vector<v1::JobStatus> jobs);
 
   v1::GetStatusResponse Look(absl::Time now) const;
 
@@ -44,6 +46,7 @@ class StatusBoard final : public v1::StatusService::Service {
       v1::GetStatusResponse::PHASE_PREPARING;
   std::vector<v1::Trial> planned_ ABSL_GUARDED_BY(mutex_);
   absl::optional<v1::LabellingStatus> labelling_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::JobStatus> jobs_ ABSL_GUARDED_BY(mutex_);
   std::vector<MetricRegistry::Registration>
       metrics_;  // last: they use the rest
 };

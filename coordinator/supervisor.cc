@@ -73,11 +73,12 @@ absl::Status Supervisor::Run(SweepProgress* progress) {
     if (options_.stopped()) {
       return absl::CancelledError("the sweep was stopped");
     }
-    KODISTIL_RETURN_IF_ERROR(cluster_.Supervise(
-        [this](const std::string& name, const std::string& reason,
-               const std::string& log_tail) {
-          return WorkerDied(name, {reason, log_tail});
-        }));
+    const absl::Status supervised = cluster_.Supervise(
+        [this](const std::string& name, const Cluster::Death& death) {
+          return WorkerDied(name, {death.reason, death.log_tail, death.counts});
+        });
+    // Workers end by themselves once the sweep has.
+    if (!supervised.ok() && !ledger_.Finished()) return supervised;
     KODISTIL_RETURN_IF_ERROR(ExpireLeases());
     KODISTIL_RETURN_IF_ERROR(DropCheckpoints());
     finished = ledger_.WaitUntilFinished(kInterval);

@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "artifacts/checkpoint_store.h"
+#include "coordinator/cluster.h"
 #include "coordinator/ledger.h"
-#include "coordinator/local_cluster.h"
 #include "coordinator/sweep_progress.h"
 
 namespace kodistil {
@@ -30,17 +30,17 @@ struct SupervisorOptions {
 // Borrows what it is given; `checkpoints` may be null.
 class Supervisor {
  public:
-  Supervisor(const SupervisorOptions& options, Ledger* ledger,
-             LocalCluster* cluster, CheckpointStore* checkpoints)
+  Supervisor(const SupervisorOptions& options, Ledger* ledger, Cluster* cluster,
+             CheckpointStore* checkpoints)
       : options_(options),
         ledger_(*ledger),
         cluster_(*cluster),
         checkpoints_(checkpoints) {}
 
-  // Restarts local processes that died, takes trials from silent workers, drops
-  // checkpoints that nobody needs, shows the progress. CANCELLED when stopped,
-  // ABORTED when too many cells have failed, and the cluster's and the ledger's
-  // errors.
+  // Restarts processes of the cluster that died, takes trials from silent
+  // workers, drops checkpoints that nobody needs, shows the progress. CANCELLED
+  // when stopped, ABORTED when too many cells have failed, and the cluster's
+  // and the ledger's errors.
   absl::Status Run(SweepProgress* progress);
 
  private:
@@ -52,7 +52,7 @@ class Supervisor {
 
   const SupervisorOptions options_;
   Ledger& ledger_;
-  LocalCluster& cluster_;
+  Cluster& cluster_;
   CheckpointStore* const checkpoints_;
   absl::Time checkpoints_dropped_ = absl::InfinitePast();
 };

@@ -29,6 +29,7 @@
 #include "coordinator/ledger_metrics.h"
 #include "coordinator/local_cluster.h"
 #include "coordinator/supervisor.h"
+#include "coordinator/sweep_launch.h"
 #include "coordinator/sweep_outputs.h"
 #include "coordinator/sweep_progress.h"
 #include "coordinator/sweep_status.h"
@@ -117,7 +118,7 @@ class Sweep {
   std::unique_ptr<ArtifactStore> artifacts_;
   // Null when none are kept.
   std::unique_ptr<CheckpointStore> checkpoints_;
-  std::unique_ptr<LocalCluster> cluster_;
+  std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SweepOutputs> outputs_;
   std::unique_ptr<CoordinatorServer> server_;
@@ -136,6 +137,7 @@ class Sweep {
 };
 
 absl::Status Sweep::Open() {
+  ResolveLaunch(&options_);
   KODISTIL_RETURN_IF_ERROR(options_.Validate());
   KODISTIL_RETURN_IF_ERROR(CheckClientAccess(options_.access));
   KODISTIL_ASSIGN_OR_RETURN(spec_, ResolveSpec(options_.spec));
@@ -178,16 +180,6 @@ absl::Status Sweep::Open() {
     KODISTIL_ASSIGN_OR_RETURN(
         checkpoints_, CheckpointStore::Open(InWork("checkpoints"), kept));
   }
-  LocalClusterOptions cluster;
-  cluster.work_dir = options_.work_dir;
-  cluster.host = host_;
-  cluster.advertised_host = advertised_;
-  cluster.threads = options_.threads;
-  cluster.pack = options_.pack;
-  cluster.hang_timeout = options_.hang_timeout;
-  cluster.device = options_.device;
-  cluster.access = options_.access;
-  cluster_ = std::make_unique<LocalCluster>(cluster);
   return OpenLedger();
 }
 
@@ -210,15 +202,24 @@ absl::Status Sweep::Serve() {
   service.expected_workers = options_.workers;
   ServerOptions server;
   server.host = host_;
-  server.port = port_;
   server.access = options_.access;
   server.drain = options_.drain_limit;
   server.drain_grace = options_.drain_grace;
+  const std::string port_file = InWork("run/coordinator.port");
+  absl::Status listens;
+  for (const int port : PortsToTry(options_, port_, port_file)) {
+    server.port = port;
+    auto started = CoordinatorServer::Start(
+        server, service, ledger_.get(), artifacts_.get(), checkpoints_.get());
+    listens = started.status();
+    if (!started.ok()) continue;
+    server_ = *std::move(started);
+    break;
+  }
+  KODISTIL_RETURN_IF_ERROR(listens);
+  KODISTIL_RETURN_IF_ERROR(WritePortFile(port_file, server_->port()));
   KODISTIL_ASSIGN_OR_RETURN(
-      server_, CoordinatorServer::Start(server, service, ledger_.get(),
-                                        artifacts_.get(), checkpoints_.get()));
-  KODISTIL_RETURN_IF_ERROR(
-      WritePortFile(InWork("run/coordinator.port"), server_->port()));
+      cluster_, MakeCluster(options_, server_->port(), &server_->status()));
   return OpenDashboard();
 }
 
@@ -288,11 +289,7 @@ absl::Status Sweep::LoadVocabularies() {
 }
 
 absl::Status Sweep::PrepareTeachers() {
-  bool distilled = options_.label_only;
-  for (const std::string& loss : spec_.loss_option()) {
-    distilled = distilled || loss != "ce";
-  }
-  if (!distilled) return absl::OkStatus();
+  if (!options_.label_only && !Distils(spec_)) return absl::OkStatus();
   TeacherStage::Context context;
   context.options = &options_;
   context.dataset = &dataset_;
@@ -362,7 +359,7 @@ absl::Status Sweep::LabelRows() {
 absl::StatusOr<std::string> Sweep::StoreAddress() {
   if (!options_.logit_store.empty()) return options_.logit_store;
   if (store_address_.empty()) {
-    KODISTIL_ASSIGN_OR_RETURN(store_address_, cluster_->StartStore());
+    KODISTIL_ASSIGN_OR_RETURN(store_address_, cluster_->here().StartStore());
   }
   return store_address_;
 }
@@ -410,10 +407,8 @@ absl::Status Sweep::TrainStudents() {
                      "//student_trainer -- --coordinator=",
                      advertised_, ":", server_->port(), "`"));
   }
-  KODISTIL_RETURN_IF_ERROR(cluster_->StartWorkers(
-      absl::StrCat(host_ == "0.0.0.0" ? "127.0.0.1" : host_, ":",
-                   server_->port()),
-      std::min<int>(options_.workers, trials_.size())));
+  KODISTIL_RETURN_IF_ERROR(
+      cluster_->StartWorkers(std::min<int>(options_.workers, trials_.size())));
   SweepProgress progress(ledger_->Trials());
   SupervisorOptions supervision;
   supervision.max_failed = options_.max_failed;

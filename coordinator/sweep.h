@@ -22,6 +22,10 @@ namespace kodistil {
 
 // In SweepOptions.teachers: whatever servers register.
 inline constexpr char kRegisteredTeachers[] = "registered";
+// In SweepOptions.launch.
+inline constexpr char kLaunchLocal[] = "local";
+inline constexpr char kLaunchSlurm[] = "slurm";
+inline constexpr char kLaunchPrint[] = "print";
 
 struct SweepOptions {
   DatasetOptions dataset;
@@ -44,19 +48,25 @@ struct SweepOptions {
   std::vector<std::string> teachers;
   // host:port of a logit store that runs elsewhere; empty for one of our own.
   std::string logit_store;
+  // Where `workers` and `teacher_workers` run: "local"ly, or as jobs of
+  // "slurm"; "print" shows those jobs and starts nothing.
+  std::string launch = kLaunchLocal;
+  // Options of sbatch, as SlurmOptions has them.
+  std::string sbatch_args;
+  std::string teacher_sbatch_args;
   // host:port where workers elsewhere find the coordinator; empty for loopback
-  // and any port.
+  // and any port, or with Slurm every address.
   std::string listen;
   // What workers elsewhere call this machine; empty for the host of `listen`.
   std::string advertise;
-  // Local worker processes; -1 for one per core.
+  // Worker processes; -1 for one per core of this machine.
   int workers = -1;
   // Threads of one worker.
   int threads = 1;
   // Cells that one worker trains together over the same batches, at most; 0
   // for one a thread.
   int pack = 0;
-  // Local teacher servers.
+  // Teacher servers.
   int teacher_workers = 1;
   // "cpu", "auto" or "cuda:N".
   std::string device = "cpu";

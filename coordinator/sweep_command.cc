@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/server.h"
 #include "coordinator/sweep.h"
+#include "coordinator/sweep_launch.h"
 
 namespace kodistil {
 namespace {
@@ -51,6 +52,7 @@ int Show(const SweepOptions& options, const std::string& output,
 int RunSweepCommand(const SweepOptions& options, const std::string& output) {
   const auto known = Render(SweepResults(), output);
   if (!known.ok()) return ExitCodeOf(known.status());
+  if (options.launch == kLaunchPrint) return ExitCodeOf(PrintLaunch(options));
   static std::atomic<int> stop{0};  // the signal
   int code = kExitOk;
   // Ends with the process: it waits for a signal that may never come.

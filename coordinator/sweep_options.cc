@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "coordinator/sweep.h"
+#include "coordinator/sweep_launch.h"
 
 namespace kodistil {
 
@@ -76,6 +77,7 @@ absl::Status SweepOptions::Validate() const {
         "--teacher_workers: found ", teacher_workers, ", expected 1 to 64"));
   }
   KODISTIL_RETURN_IF_ERROR(CheckLeases(*this));
+  KODISTIL_RETURN_IF_ERROR(CheckLaunch(*this));
   if (teacher_path.empty() && teachers.empty()) {
     return absl::InvalidArgumentError(
         "--teacher_path: is empty, expected ngram or a model's folder");

@@ -269,6 +269,22 @@ v1::SweepForecast ForecastOf(const v1::LabellingStatus* labelling,
   return forecast;
 }
 
+std::vector<std::string> JobLines(const std::vector<v1::JobStatus>& jobs) {
+  std::vector<std::string> lines;
+  for (const v1::JobStatus& job : jobs) {
+    lines.push_back(absl::StrCat("slurm: ", job.what(), " (job ", job.jobs(),
+                                 "): ", job.running(), " run, ", job.waiting(),
+                                 " wait"));
+    std::string& line = lines.back();
+    if (!job.reason().empty()) absl::StrAppend(&line, " (", job.reason(), ")");
+    if (job.ended() > 0) absl::StrAppend(&line, ", ", job.ended(), " ended");
+    if (job.resubmitted() > 0) {
+      absl::StrAppend(&line, "; ", job.resubmitted(), " submitted again");
+    }
+  }
+  return lines;
+}
+
 std::vector<std::string> StatusLines(const v1::GetStatusResponse& status) {
   std::vector<std::string> lines;
   if (status.phase() == v1::GetStatusResponse::PHASE_PREPARING) {
@@ -287,6 +303,10 @@ std::vector<std::string> StatusLines(const v1::GetStatusResponse& status) {
   }
   lines.push_back(
       absl::StrCat(line, LeftText(status.forecast().training_seconds())));
+  for (std::string& job :
+       JobLines({status.jobs().begin(), status.jobs().end()})) {
+    lines.push_back(std::move(job));
+  }
   const std::string advice = AdviceText(status.forecast());
   if (!advice.empty()) lines.push_back(advice);
   if (status.forecast().training_seconds() < 0) {

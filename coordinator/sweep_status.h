@@ -23,6 +23,10 @@ v1::SweepForecast ForecastOf(const v1::LabellingStatus* labelling,
                              const std::vector<v1::Trial>& trials,
                              absl::Time now);
 
+// "slurm: workers (job 17): 2 run, 4 wait (Priority), 1 ended": a line for
+// each.
+std::vector<std::string> JobLines(const std::vector<v1::JobStatus>& jobs);
+
 // Lines for people.
 std::vector<std::string> StatusLines(const v1::GetStatusResponse& status);
 

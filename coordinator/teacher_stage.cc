@@ -21,6 +21,7 @@
 #include "base/server.h"
 #include "base/status_macros.h"
 #include "coordinator/labeller.h"
+#include "coordinator/local_cluster.h"
 #include "coordinator/store_access.h"
 #include "coordinator/teacher_targets.h"
 #include "kodistil/v1/teacher.grpc.pb.h"
@@ -153,7 +154,7 @@ absl::Status TeacherStage::TrainEmbedded() {
       absl::StrCat("teacher: training the n-gram teacher on the training split",
                    " of ", context_.dataset->name, " ..."));
   const absl::Time start = absl::Now();
-  KODISTIL_RETURN_IF_ERROR(context_.cluster->Run(
+  KODISTIL_RETURN_IF_ERROR(context_.cluster->here().Run(
       "train_ngram", "teacher_service/train_ngram",
       {absl::StrCat("--dataset_file=",
                     context_.artifacts->PathOf(context_.dataset_digest)),
@@ -170,7 +171,7 @@ bool TeacherStage::AnyRegistered() const {
 }
 
 absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
-  if (!servers_.empty()) return servers_;
+  if (!servers_.empty() || started_) return servers_;
   if (Remote()) {
     for (const std::string& teacher : context_.options->teachers) {
       if (teacher != kRegisteredTeachers) servers_.push_back(teacher);
@@ -178,16 +179,34 @@ absl::StatusOr<std::vector<std::string>> TeacherStage::Servers() {
     return servers_;
   }
   KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
-  KODISTIL_ASSIGN_OR_RETURN(servers_,
-                            context_.cluster->StartTeachers(
-                                {folder_, context_.options->allow_torchscript,
-                                 context_.options->mecab_dicdir},
-                                store, context_.options->teacher_workers));
+  KODISTIL_ASSIGN_OR_RETURN(
+      servers_, context_.cluster->StartTeachers(
+                    Source(), store, context_.options->teacher_workers));
+  started_ = true;
+  return servers_;
+}
+
+TeacherSource TeacherStage::Source() const {
+  return {folder_, context_.options->allow_torchscript,
+          context_.options->mecab_dicdir};
+}
+
+bool TeacherStage::ServersRegister() const {
+  return !Remote() && context_.cluster->TeachersRegister();
+}
+
+absl::StatusOr<std::vector<std::string>> TeacherStage::StartToDescribe() {
+  if (servers_.empty()) {
+    KODISTIL_ASSIGN_OR_RETURN(const std::string store, context_.store());
+    KODISTIL_ASSIGN_OR_RETURN(
+        servers_, context_.cluster->here().StartTeachers(Source(), store, 1));
+  }
   return servers_;
 }
 
 absl::StatusOr<std::vector<std::string>> TeacherStage::ServersToAsk() {
-  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers, Servers());
+  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> servers,
+                            ServersRegister() ? StartToDescribe() : Servers());
   KODISTIL_ASSIGN_OR_RETURN(std::vector<std::string> addresses,
                             ResolveTargets(servers));
   if (!Remote() || !AnyRegistered()) return addresses;
@@ -253,6 +272,10 @@ absl::Status TeacherStage::Describe() {
                                                     : absl::Seconds(30);
   KODISTIL_RETURN_IF_ERROR(
       RetryUnavailable(patience, [&] { return AskAnyServer(&model); }));
+  if (ServersRegister()) {
+    context_.cluster->here().StopTeachers();
+    servers_.clear();
+  }
   if (model.teacher_fingerprint() != record_.fingerprint) {
     const double train_seconds = record_.train_seconds;
     record_ = TeacherRecord();
@@ -360,6 +383,8 @@ absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
   options.registered = [this] {
     return context_.registry->AddressesOf(record_.fingerprint);
   };
+  // The cluster says when nobody will come any more.
+  if (ServersRegister()) options.patience = absl::InfiniteDuration();
   options.set = SetId(record_, *context_.dataset);
   options.access = context_.options->access;
   options.max_length = static_cast<int32_t>(record_.max_length);
@@ -381,6 +406,8 @@ absl::Status TeacherStage::Hand(const std::vector<v1::IndexRange>& missing,
       });
   board->SetLabelling(absl::nullopt);
   KODISTIL_RETURN_IF_ERROR(supervised);
+  // Nothing stays allotted to those that have no work.
+  if (ServersRegister()) context_.cluster->StopTeachers();
   if (!report.ok()) return report.status();
   record_.label_seconds += absl::ToDoubleSeconds(report->elapsed);
   line.Finish(absl::StrCat("labels: ", LabelSummary(*report)));

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "artifacts/artifact_store.h"
-#include "coordinator/local_cluster.h"
+#include "coordinator/cluster.h"
 #include "coordinator/paired_test.h"
 #include "coordinator/status_board.h"
 #include "coordinator/sweep.h"
@@ -34,7 +34,7 @@ class TeacherStage {
     const Dataset* dataset = nullptr;
     std::string dataset_digest;  // of the canonical file, an artefact
     const ArtifactStore* artifacts = nullptr;
-    LocalCluster* cluster = nullptr;
+    Cluster* cluster = nullptr;
     const TeacherRegistry* registry = nullptr;
     std::string address;           // where teachers register
     StatusBoard* board = nullptr;  // for people
@@ -59,6 +59,8 @@ class TeacherStage {
   // Whether the record says that every row of this dataset is labelled.
   bool Labelled() const;
   const TeacherRecord& record() const { return record_; }
+  // What its servers load; not of one that runs elsewhere.
+  TeacherSource Source() const;
   // Of the test rows counted last; NOT_FOUND when an earlier version counted
   // them, or nobody did yet.
   absl::StatusOr<Predictions> ReadPredictions() const;
@@ -70,8 +72,12 @@ class TeacherStage {
   // Whether the user leaves it to servers to register.
   bool AnyRegistered() const;
   absl::Status TrainEmbedded();
-  // Those of this machine, or those that the user named.
+  // Those that we started, or those that the user named; none that register.
   absl::StatusOr<std::vector<std::string>> Servers();
+  // Whether no server is ours to name: they come when they come.
+  bool ServersRegister() const;
+  // One of this machine, in place of servers that may come much later.
+  absl::StatusOr<std::vector<std::string>> StartToDescribe();
   absl::StatusOr<std::vector<std::string>> ServersToAsk();
   absl::Status Describe();
   absl::Status AskAnyServer(v1::DescribeModelResponse* model);
@@ -92,6 +98,7 @@ class TeacherStage {
   std::string folder_;
   TeacherRecord record_;
   std::vector<std::string> servers_;
+  bool started_ = false;  // servers of ours that label
   bool waiting_ = false;  // said so
 };
 

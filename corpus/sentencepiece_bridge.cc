@@ -58,7 +58,8 @@ void Find(void* handle, const char* name, Library* library,
 Library LoadLibrary() {
   Library library;
   int flags = RTLD_NOW | RTLD_LOCAL;
-#ifndef __SANITIZE_ADDRESS__  // which refuses it
+  // Sanitizers refuse it.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   flags |= RTLD_DEEPBIND;
 #endif
   void* const handle = dlopen(kLibrary, flags);

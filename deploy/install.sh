@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what KoDistil builds and runs with on Debian 12, from Debian alone.
 # Run as root, as often as you like: what is there stays as it is.
-#   install.sh [--for=build] [--with=bench] [--with=kubernetes]
+#   install.sh [--for=build] [--with=bench] [--with=kubernetes] [--with=slurm]
 # --for=build leaves out what only tests and the presubmit need. --with=bench
 # adds what bench/ compares with, --with=kubernetes what //deploy:schema_test
-# needs: Node, and Kubernetes' schemas from the npm registry.
+# needs: Node, and Kubernetes' schemas from the npm registry; --with=slurm a
+# Slurm for the jobs of deploy/slurm.
 set -euo pipefail
 
 packages=(
@@ -32,6 +33,7 @@ readonly TEST_PACKAGES=(
 )
 
 readonly BENCH_PACKAGES=(python3-flask python3-torch wrk)
+readonly SLURM_PACKAGES=(munge slurm-client slurmctld slurmd)
 
 # "pkg-config module" -> found in one of the packages above.
 readonly MODULES=(
@@ -51,6 +53,9 @@ readonly HEADERS=(
 )
 
 programs=(bazel g++ git grpc_cpp_plugin pkg-config protoc python3)
+readonly SLURM_PROGRAMS=(
+  munged sbatch scancel scontrol sinfo slurmctld slurmd squeue
+)
 readonly TEST_PROGRAMS=(
   chromium clang++ clang-format clang-tidy curl docker-compose openssl
   shellcheck yamllint
@@ -154,6 +159,9 @@ version_of() {
     grpc_cpp_plugin)
       dpkg-query -W -f '${Version}' protobuf-compiler-grpc 2>/dev/null ||
         echo "?" ;;
+    sbatch | scancel | scontrol | sinfo | slurmctld | squeue)
+      # These read slurm.conf before they say their version.
+      dpkg-query -W -f '${Version}' slurm-client 2>/dev/null || echo "?" ;;
     shellcheck) shellcheck --version | awk '$1 == "version:" { print $2 }' ;;
     *) "$1" --version 2>/dev/null |
       awk 'match($0, /[0-9]+(\.[0-9]+)+/) && !seen++ {
@@ -210,9 +218,13 @@ choose() {
       --for=build) for_build=true ;;
       --with=bench) packages+=("${BENCH_PACKAGES[@]}") ;;
       --with=kubernetes) with_kubernetes=true ;;
+      --with=slurm)
+        packages+=("${SLURM_PACKAGES[@]}")
+        programs+=("${SLURM_PROGRAMS[@]}")
+        ;;
       *)
-        echo "error: $argument: expected --for=build, --with=bench or" \
-          "--with=kubernetes" >&2
+        echo "error: $argument: expected --for=build, --with=bench," \
+          "--with=kubernetes or --with=slurm" >&2
         exit 2
         ;;
     esac

@@ -14,10 +14,12 @@
 #include "base/files.h"
 #include "base/rocksdb_bridge.h"
 #include "base/status_macros.h"
+#include "logit_store/logit_format.h"
 #include "logit_store/rocksdb_logit_store.h"
 #include "logit_store/rocksdb_open.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/env.h"
+#include "rocksdb/sst_file_reader.h"
 #include "rocksdb/utilities/backup_engine.h"
 #include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb/write_batch.h"
@@ -185,24 +187,29 @@ absl::Status Check(const std::string& path, std::ostream* out) {
   uint64_t corrupt = 0;
   for (const v1::DescribeResponse::Set& set : description.sets()) {
     const v1::LogitSetManifest& manifest = set.manifest();
-    KODISTIL_ASSIGN_OR_RETURN(const v1::VerifyResponse verified,
-                              store->Verify(manifest.id()));
+    const auto verified = store->Verify(manifest.id());
+    if (absl::IsNotFound(verified.status())) {
+      *out << manifest.id().dataset() << ", teacher " << manifest.teacher_name()
+           << ": the dataset is not registered; the next sweep does it\n";
+      continue;
+    }
+    KODISTIL_RETURN_IF_ERROR(verified.status());
     *out << manifest.id().dataset() << ", teacher " << manifest.teacher_name()
          << " (" << manifest.id().teacher_fingerprint().substr(0, 12)
-         << "): " << verified.checked() << " records read, "
-         << verified.corrupt_count() << " damaged, "
+         << "): " << verified->checked() << " records read, "
+         << verified->corrupt_count() << " damaged, "
          << manifest.row_count() -
                 std::min(set.rows_present(), manifest.row_count())
          << " rows missing\n";
-    corrupt += verified.corrupt_count();
+    corrupt += verified->corrupt_count();
   }
   if (corrupt == 0) {
     *out << path << ": good\n";
     return absl::OkStatus();
   }
   return absl::DataLossError(absl::StrCat(path, ": ", corrupt,
-                                          " records are damaged: label again, "
-                                          "or restore a backup"));
+                                          " records are damaged: salvage and "
+                                          "label again, or restore a backup"));
 }
 
 // RocksDB's lock on a store that may be too damaged to open.
@@ -293,35 +300,95 @@ absl::Status Compact(const AdminOptions& options, std::ostream* out) {
   return absl::OkStatus();
 }
 
-absl::Status Salvage(const AdminOptions& options, std::ostream* out) {
-  const std::string before = Beside(options.store, "before_salvage");
-  {
-    StoreLock lock;
-    if (!FileExists(JoinPath(options.store, "CURRENT"))) {
-      return absl::NotFoundError(
-          absl::StrCat("no logit store at ", options.store));
-    }
-    KODISTIL_RETURN_IF_ERROR(lock.Acquire(options.store));
-    std::error_code error;
-    std::filesystem::copy(options.store, before,
-                          std::filesystem::copy_options::recursive, error);
-    KODISTIL_RETURN_IF_ERROR(FromErrorCode(
-        error, absl::StrCat("cannot copy ", options.store, " to ", before)));
+// A block that is damaged stops whoever reads past it, compaction included: its
+// table has to go. What was in it is missing then. Returns how many have gone.
+absl::StatusOr<int> RemoveDamagedTables(const std::string& store,
+                                        std::ostream* out) {
+  std::error_code error;
+  const std::filesystem::directory_iterator files(store, error);
+  KODISTIL_RETURN_IF_ERROR(
+      FromErrorCode(error, absl::StrCat("cannot read ", store)));
+  int removed = 0;
+  for (const auto& entry : files) {
+    const std::string path = entry.path().string();
+    if (entry.path().extension() != ".sst") continue;
+    rocksdb::SstFileReader reader((rocksdb::Options()));
+    rocksdb::Status status = reader.Open(path);
+    if (status.ok()) status = reader.VerifyChecksum();
+    if (status.ok()) continue;
+    const absl::Status damage = FromRocksDbStatus(status);
+    if (!absl::IsDataLoss(damage)) return Annotate(damage, path);
+    *out << path << " is left out: " << damage.message() << "\n";
+    KODISTIL_RETURN_IF_ERROR(RemoveAll(path));
+    ++removed;
   }
+  return removed;
+}
+
+// Copies the store to `before` and takes damaged tables out of it; how many.
+absl::StatusOr<int> PrepareSalvage(const std::string& store,
+                                   const std::string& before,
+                                   std::ostream* out) {
+  StoreLock lock;
+  if (!FileExists(JoinPath(store, "CURRENT"))) {
+    return absl::NotFoundError(absl::StrCat("no logit store at ", store));
+  }
+  KODISTIL_RETURN_IF_ERROR(lock.Acquire(store));
+  std::error_code error;
+  std::filesystem::copy(store, before, std::filesystem::copy_options::recursive,
+                        error);
+  KODISTIL_RETURN_IF_ERROR(FromErrorCode(
+      error, absl::StrCat("cannot copy ", store, " to ", before)));
   *out << "the store of before is in " << before << "\n";
-  RocksDbLogitStoreOptions store_options = StoreOptions(options.store);
-  store_options.salvage = true;
-  absl::Status status = RocksDbLogitStore::Open(store_options).status();
-  if (status.code() == absl::StatusCode::kDataLoss) {
-    *out << status.message() << ": its list of tables is made anew\n";
+  return RemoveDamagedTables(store, out);
+}
+
+absl::Status WriteFormat(const RocksDbLogitStoreOptions& options) {
+  KODISTIL_ASSIGN_OR_RETURN(const auto db, OpenRocksDb(options, nullptr));
+  return FromRocksDbStatus(db->Put(rocksdb::WriteOptions(), FormatKey(),
+                                   SealFormat(kLogitFormatVersion)));
+}
+
+// Opens the store although its log, its list of tables or files are damaged.
+absl::StatusOr<std::unique_ptr<RocksDbLogitStore>> OpenDamaged(
+    const RocksDbLogitStoreOptions& options, bool tables_removed,
+    std::ostream* out) {
+  auto store = RocksDbLogitStore::Open(options);
+  // INTERNAL: a file is gone or cannot be read.
+  if (absl::IsDataLoss(store.status()) || absl::IsInternal(store.status())) {
+    *out << store.status().message() << ": its list of tables is made anew\n";
     rocksdb::Options repair;
     repair.info_log = NewRocksDbLogger();
     KODISTIL_RETURN_IF_ERROR(
-        Annotate(FromRocksDbStatus(rocksdb::RepairDB(options.store, repair)),
-                 absl::StrCat("logit store ", options.store)));
-    status = RocksDbLogitStore::Open(store_options).status();
+        Annotate(FromRocksDbStatus(rocksdb::RepairDB(options.path, repair)),
+                 absl::StrCat("logit store ", options.path)));
+    store = RocksDbLogitStore::Open(options);
   }
-  KODISTIL_RETURN_IF_ERROR(status);
+  if (tables_removed && absl::IsFailedPrecondition(store.status())) {
+    // The record of the format was in one of them.
+    KODISTIL_RETURN_IF_ERROR(WriteFormat(options));
+    store = RocksDbLogitStore::Open(options);
+  }
+  return store;
+}
+
+absl::Status Salvage(const AdminOptions& options, std::ostream* out) {
+  KODISTIL_ASSIGN_OR_RETURN(
+      const int removed,
+      PrepareSalvage(options.store, Beside(options.store, "before_salvage"),
+                     out));
+  RocksDbLogitStoreOptions store_options = StoreOptions(options.store);
+  store_options.salvage = true;
+  {
+    KODISTIL_ASSIGN_OR_RETURN(const auto store,
+                              OpenDamaged(store_options, removed > 0, out));
+    KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> dropped,
+                              store->DropDamagedDatasets());
+    for (const std::string& dataset : dropped) {
+      *out << dataset << ": some of its texts are gone, so its registration is "
+           << "dropped; the next sweep registers it again\n";
+    }
+  }
   return Check(options.store, out);
 }
 

@@ -265,6 +265,34 @@ TEST_F(AdminTest, SalvageOpensADamagedManifest) {
   EXPECT_EQ(CountRows(), 3u);
 }
 
+TEST_F(AdminTest, SalvageLeavesADamagedTableOut) {
+  options_.compact = true;
+  ASSERT_OK(Run());
+  PutMore({7});
+  Damage(options_.store, ".sst");
+  options_.salvage = true;
+  ASSERT_OK(Run());
+  EXPECT_THAT(output_, HasSubstr(".sst is left out: Corruption"));
+  const auto store = Open();
+  ASSERT_OK(Fill(dataset_, {1, 2, 3}, store.get()));
+  ASSERT_OK_AND_ASSIGN(const auto rows, ScanRows(*store));
+  EXPECT_THAT(rows, SizeIs(4));  // row 7 was in the log
+}
+
+TEST_F(AdminTest, SalvageOpensAStoreWithoutItsManifest) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(options_.store)) {
+    if (entry.path().filename().string().rfind("MANIFEST", 0) != 0) continue;
+    ASSERT_OK(RemoveAll(entry.path()));
+  }
+  RocksDbLogitStoreOptions refused;
+  refused.path = options_.store;
+  ASSERT_FALSE(RocksDbLogitStore::Open(refused).ok());
+  options_.salvage = true;
+  ASSERT_OK(Run());
+  EXPECT_EQ(CountRows(), 3u);
+}
+
 TEST_F(AdminTest, WhatIsNotThereIsNotFound) {
   options_.restore = JoinPath(folder_, "nothing");
   EXPECT_THAT(

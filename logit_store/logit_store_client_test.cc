@@ -7,8 +7,11 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/server.h"
 #include "base/testing.h"
 #include "logit_store/in_memory_logit_store.h"
@@ -30,11 +33,19 @@ class FlakyStore : public InMemoryLogitStore {
  public:
   absl::Status Put(const v1::LogitSetId& id,
                    absl::Span<const v1::LogitRow> rows) override {
-    sizes.push_back(rows.size());
-    if (static_cast<int>(sizes.size()) <= failures) {
-      return absl::UnavailableError("flaky");
+    {
+      absl::MutexLock lock(&mutex_);
+      sizes_.push_back(rows.size());
+      if (static_cast<int>(sizes_.size()) <= failures) {
+        return absl::UnavailableError("flaky");
+      }
     }
     return InMemoryLogitStore::Put(id, rows);
+  }
+  // The rows of each call of Put since this was asked last.
+  std::vector<size_t> TakeSizes() {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(sizes_, {});
   }
   absl::Status Scan(const v1::LogitSetId& id, const ScanOptions& options,
                     const RowVisitor& visit) const override {
@@ -58,7 +69,10 @@ class FlakyStore : public InMemoryLogitStore {
   std::function<void()> in_describe;
   int failures = 0;
   mutable int scans = 0;
-  std::vector<size_t> sizes;  // of the calls of Put
+
+ private:
+  absl::Mutex mutex_;  // a client puts several calls at a time
+  std::vector<size_t> sizes_ ABSL_GUARDED_BY(mutex_);
 };
 
 class LogitStoreClientTest : public ::testing::Test {
@@ -83,10 +97,10 @@ class LogitStoreClientTest : public ::testing::Test {
 
 TEST_F(LogitStoreClientTest, PutIsRetried) {
   ASSERT_OK(Fill(ManyTexts(3), {}, &store_));
-  store_.sizes.clear();
+  store_.TakeSizes();
   store_.failures = 2;
   ASSERT_OK(PutRows(ManyTexts(3), {0, 2}, client_.get()));
-  EXPECT_THAT(store_.sizes, ElementsAre(2, 2, 2));
+  EXPECT_THAT(store_.TakeSizes(), ElementsAre(2, 2, 2));
   store_.failures = 0;
   ASSERT_OK_AND_ASSIGN(const auto rows, ScanRows(store_));
   EXPECT_THAT(rows, ElementsAre(Pair(0, 0.f), Pair(2, 2.f)));
@@ -104,10 +118,10 @@ TEST_F(LogitStoreClientTest, BrokenScanGoesOnWhereItWas) {
 
 TEST_F(LogitStoreClientTest, OtherErrorsAreNotRetried) {
   ASSERT_OK(Fill(ManyTexts(3), {}, &store_));
-  store_.sizes.clear();
+  store_.TakeSizes();
   EXPECT_THAT(client_->Put(SetId(), {LogitsOf(ManyTexts(3), 1, {1, 2, 3})}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("row 1")));
-  EXPECT_THAT(store_.sizes, ElementsAre(1));
+  EXPECT_THAT(store_.TakeSizes(), ElementsAre(1));
 }
 
 TEST_F(LogitStoreClientTest, ManyRowsGoInSmallMessages) {
@@ -118,8 +132,9 @@ TEST_F(LogitStoreClientTest, ManyRowsGoInSmallMessages) {
   std::vector<uint64_t> indices(kRows);
   std::iota(indices.begin(), indices.end(), 0);
   ASSERT_OK(PutRows(dataset, indices, client_.get()));
-  EXPECT_GE(store_.sizes.size(), 3u);
-  for (const size_t size : store_.sizes) EXPECT_LE(size, 4096u);
+  const std::vector<size_t> sizes = store_.TakeSizes();
+  EXPECT_GE(sizes.size(), 3u);
+  for (const size_t size : sizes) EXPECT_LE(size, 4096u);
   ASSERT_OK_AND_ASSIGN(const std::vector<v1::LogitRow> rows,
                        client_->Get(SetId(), indices));
   ASSERT_THAT(rows, SizeIs(kRows));

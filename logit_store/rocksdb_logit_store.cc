@@ -421,10 +421,13 @@ absl::StatusOr<v1::DescribeResponse> RocksDbLogitStore::Describe() const {
     KODISTIL_RETURN_IF_ERROR(OpenMessage(
         ToView(all->key()), ToView(all->value()), set->mutable_manifest()));
     const v1::LogitSetId& id = set->manifest().id();
+    const absl::StatusOr<v1::DescribeDatasetResponse> dataset =
+        DescribeDataset(id.dataset());
+    // Its registration was dropped as damaged: none counts until the next one.
+    if (absl::IsNotFound(dataset.status())) continue;
+    KODISTIL_RETURN_IF_ERROR(dataset.status());
     KODISTIL_ASSIGN_OR_RETURN(const v1::MissingResponse missing, Missing(id));
-    KODISTIL_ASSIGN_OR_RETURN(const v1::DescribeDatasetResponse dataset,
-                              DescribeDataset(id.dataset()));
-    set->set_rows_present(dataset.row_count() - missing.count());
+    set->set_rows_present(dataset->row_count() - missing.count());
   }
   KODISTIL_RETURN_IF_ERROR(FromRocksDbStatus(all->status()));
   return response;

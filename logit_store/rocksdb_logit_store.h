@@ -76,6 +76,10 @@ class RocksDbLogitStore final : public LogitStore {
   void WatchHealth(HealthWatcher watcher);
   // What a watcher would be told now.
   absl::Status Health() const;
+  // Drops the registration of each dataset whose rows are not all there and
+  // sound, and returns their names or, where not even those are, their keys.
+  // Registering the dataset again makes its logits count again.
+  absl::StatusOr<std::vector<std::string>> DropDamagedDatasets();
   // A number that RocksDB keeps, such as "rocksdb.estimate-num-keys".
   // UNAVAILABLE while the database is opened anew, NOT_FOUND for a name that it
   // does not know.
@@ -146,8 +150,10 @@ class RocksDbLogitStore final : public LogitStore {
       std::shared_ptr<const RegisteredDataset> dataset, uint64_t old_generation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // Adds the damaged rows of the range to the response; `complete`: those that
+  // are not there too.
   absl::Status VerifyRange(
-      const View& view, const std::string& prefix,
+      const View& view, const std::string& prefix, bool complete,
       const std::function<bool(const std::string& key,
                                absl::string_view record)>& good,
       v1::VerifyResponse* response) const;

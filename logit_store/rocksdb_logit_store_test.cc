@@ -52,6 +52,11 @@ std::unique_ptr<rocksdb::DB> OpenRaw(const std::string& path) {
   return std::unique_ptr<rocksdb::DB>(db);
 }
 
+void DeleteRaw(const std::string& path, const std::string& key) {
+  const auto db = OpenRaw(path);
+  ASSERT_TRUE(db->Delete(rocksdb::WriteOptions(), key).ok());
+}
+
 void PutRaw(const std::string& path, const std::string& key,
             const std::string& record) {
   const auto db = OpenRaw(path);
@@ -323,6 +328,41 @@ TEST(RocksDbLogitStoreTest, DamagedTextIsReported) {
   EXPECT_THAT(verified.corrupt(), ElementsAre(6));
 }
 
+// What a log's damaged part that was salvaged leaves behind.
+TEST(RocksDbLogitStoreTest, TextsThatAreGoneAreReportedAndRegisteredAnew) {
+  const std::string path = FilledStore(/*rows=*/10, /*flushed=*/false);
+  DeleteRaw(path, AppendIndex(RowPrefix("films", 1), 6));
+  DeleteRaw(path, AppendIndex(RowPrefix("films", 1), 9));
+  ASSERT_OK_AND_ASSIGN(const auto store, OpenAt(path));
+  ASSERT_OK_AND_ASSIGN(v1::VerifyResponse verified, store->Verify(SetId()));
+  EXPECT_THAT(verified.corrupt(), ElementsAre(6, 9));
+  ASSERT_OK_AND_ASSIGN(const auto dropped, store->DropDamagedDatasets());
+  EXPECT_THAT(dropped, ElementsAre("films"));
+  EXPECT_THAT(store->DescribeDataset("films"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("films")));
+  ASSERT_OK_AND_ASSIGN(const v1::DescribeResponse all, store->Describe());
+  ASSERT_EQ(all.sets_size(), 1);
+  EXPECT_EQ(all.sets(0).rows_present(), 0u);
+  ASSERT_OK(RegisterRows(ManyTexts(10), "", store.get()));
+  ASSERT_OK_AND_ASSIGN(const auto missing, MissingRanges(*store));
+  EXPECT_THAT(missing, IsEmpty());
+  ASSERT_OK_AND_ASSIGN(verified, store->Verify(SetId()));
+  EXPECT_EQ(verified.corrupt_count(), 0u);
+}
+
+TEST(RocksDbLogitStoreTest, LostTextHashesAreRegisteredAnew) {
+  const std::string path = FilledStore(/*rows=*/10, /*flushed=*/false);
+  DeleteRaw(path, AppendIndex(HashBlockPrefix("films", 1), 0));
+  ASSERT_OK_AND_ASSIGN(const auto store, OpenAt(path));
+  EXPECT_THAT(store->DescribeDataset("films"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("text hashes")));
+  ASSERT_OK_AND_ASSIGN(const auto dropped, store->DropDamagedDatasets());
+  EXPECT_THAT(dropped, ElementsAre("films"));
+  ASSERT_OK(RegisterRows(ManyTexts(10), "", store.get()));
+  ASSERT_OK_AND_ASSIGN(const auto missing, MissingRanges(*store));
+  EXPECT_THAT(missing, IsEmpty());
+}
+
 // What came of a damaged store.
 struct Damage {
   bool told = true;  // by Open, Verify or Missing
@@ -427,6 +467,8 @@ TEST(RocksDbLogitStoreTest, UndamagedStoreVerifies) {
                        store->Verify(SetId()));
   EXPECT_EQ(verified.checked(), 300u);
   EXPECT_EQ(verified.corrupt_count(), 0u);
+  ASSERT_OK_AND_ASSIGN(const auto dropped, store->DropDamagedDatasets());
+  EXPECT_THAT(dropped, IsEmpty());
 }
 
 TEST(RocksDbLogitStoreTest, OptionsAreChecked) {

@@ -25,6 +25,12 @@ constexpr int64_t kMegabyte = 1 << 20;
 constexpr uint64_t kRows = 10000;
 constexpr size_t kRowBytes = 10 << 10;  // 100 MB in all
 constexpr int64_t kBoundedGrowth = (kSanitized ? 60 : 30) * kMegabyte;
+// What ThreadSanitizer remembers of memory is a multiple of that memory.
+#ifdef __SANITIZE_THREAD__
+constexpr bool kMeasured = false;
+#else
+constexpr bool kMeasured = true;
+#endif
 
 int64_t ResidentBytes() {
   int64_t pages = 0;
@@ -99,11 +105,14 @@ TEST_F(ScanMemoryTest, SlowReaderHoldsTheStoreUpAndCostsNoMemory) {
   }
   EXPECT_OK(FromGrpcCall(reader->Finish(), context));
   EXPECT_EQ(rows, kRows);
-  EXPECT_LT(most - before, kBoundedGrowth);
+  if (kMeasured) {
+    EXPECT_LT(most - before, kBoundedGrowth);
+  }
 }
 
 // The meter sees what is kept.
 TEST_F(ScanMemoryTest, ControlReaderThatKeepsAllIsSeen) {
+  if (!kMeasured) GTEST_SKIP() << "memory is not measured";
   const int64_t before = ResidentBytes();
   grpc::ClientContext context;
   const auto reader = stub_->ScanDataset(&context, v1::ScanDatasetRequest());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "student_trainer/bilstm_kernels.h"
 
@@ -37,10 +38,9 @@ void PackedSteps::Reset(absl::Span<const int64_t> batch_sizes) {
   for (int d = 0; d < 2; ++d) {
     before_[d].resize(tokens_);
     for (const Step& at : steps_[d]) {
-      for (size_t b = 0; b < at.rows; ++b) {
-        before_[d][at.offset + b] =
-            b < at.continued ? static_cast<int32_t>(at.before + b) : -1;
-      }
+      int32_t* before = before_[d].data() + at.offset;
+      std::iota(before, before + at.continued, static_cast<int32_t>(at.before));
+      std::fill(before + at.continued, before + at.rows, -1);
     }
   }
 }
@@ -149,16 +149,15 @@ void BiLstm::Forward(const float* weights, const PackedSteps& steps,
     layer.h.Resize(steps.tokens() * 2 * hidden_);
     const Pass pass = {steps, i, weights + WeightsAt(i, 0),
                        i == 0 ? x : state->layers[i - 1].h.data()};
-    threads->Run(
-        [&](int d) { ForwardDirection(pass, d, keep, &state->layers[i]); });
-  }
-  const float* h = state->layers.back().h.data();
-  for (size_t b = 0; b < steps.rows(); ++b) {
-    for (int d = 0; d < 2; ++d) {
-      std::memcpy(ends + (2 * b + d) * hidden_,
-                  h + (2 * steps.ends(d)[b] + d) * hidden_,
-                  hidden_ * sizeof(float));
-    }
+    threads->Run([&](int d) {
+      ForwardDirection(pass, d, keep, &layer);
+      if (i + 1 < layers_) return;
+      for (size_t b = 0; b < steps.rows(); ++b) {
+        std::memcpy(ends + (2 * b + d) * hidden_,
+                    layer.h.data() + (2 * steps.ends(d)[b] + d) * hidden_,
+                    hidden_ * sizeof(float));
+      }
+    });
   }
 }
 

@@ -100,8 +100,15 @@ DropoutStream FastStudent::StreamOf(uint32_t site, double rate) const {
 }
 
 absl::Status FastStudent::CheckTokens(const PackedBatch& batch) const {
+  const auto wrong = [this](int64_t token) {
+    return static_cast<uint64_t>(token) >= uint64_t(shape().vocab_size);
+  };
+  // Without a branch for each token.
+  bool any = false;
+  for (int64_t token : batch.tokens) any |= wrong(token);
+  if (!any) return absl::OkStatus();
   for (int64_t token : batch.tokens) {
-    if (token >= 0 && token < shape().vocab_size) continue;
+    if (!wrong(token)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("the batch has token ", token, "; expected 0 to below ",
                      shape().vocab_size));
@@ -167,23 +174,40 @@ void FastStudent::Backward(const PackedBatch& batch, double rate,
     RunDropout(StreamOf(kInputs, rate), begin * width, (end - begin) * width,
                dx + begin * width);
   });
-  ScatterAddRows(dx, batch.tokens.data(), tokens, width, gradient_.data());
 }
 
-void FastStudent::Adam(const StepOptions& options) {
+void FastStudent::Adam(const PackedBatch& batch, const StepOptions& options) {
   ++steps_;
+  const size_t width = shape().embedding_dim;
   threads_.Run([&](int part) {
-    const auto [begin, end] = PartOf(size_, part);
     AdamUpdate update;
-    update.size = end - begin;
-    update.parameters = parameters_.data() + begin;
-    update.gradient = gradient_.data() + begin;
-    update.mean = mean_.data() + begin;
-    update.square = square_.data() + begin;
     update.step_size = options.rate / (1 - std::pow(0.9, steps_));
     update.root_correction = std::sqrt(1 - std::pow(0.999, steps_));
     update.decay = 1 - options.rate * options.weight_decay;
-    RunAdamUpdate(update);
+    const auto run = [&](size_t begin, size_t end) {
+      update.size = end - begin;
+      update.parameters = parameters_.data() + begin;
+      update.gradient = gradient_.data() + begin;
+      update.mean = mean_.data() + begin;
+      update.square = square_.data() + begin;
+      RunAdamUpdate(update);
+    };
+    // A thread adds up the gradients of its own rows of the embedding: no
+    // meeting of the threads lies between that and their update.
+    const size_t middle = shape().vocab_size / 2;
+    RowScatter scatter;
+    scatter.count = batch.tokens.size();
+    scatter.width = width;
+    scatter.rows = training_.x.data();
+    scatter.ids = batch.tokens.data();
+    // Id 0 is padding.
+    scatter.first_id = part == 0 ? 1 : std::max<size_t>(1, middle);
+    scatter.end_id = part == 0 ? middle : shape().vocab_size;
+    scatter.table = gradient_.data();
+    RunRowScatter(scatter);
+    run(part == 0 ? 0 : middle * width, part == 0 ? middle * width : lstm_at_);
+    const auto [begin, end] = PartOf(size_ - lstm_at_, part);
+    run(lstm_at_ + begin, lstm_at_ + end);
   });
 }
 
@@ -199,7 +223,7 @@ absl::StatusOr<LossSums> FastStudent::TrainStep(const PackedBatch& batch,
                              absl::MakeSpan(gradient, size));
   if (!std::isfinite(sums.total)) return sums;
   Backward(batch, options.dropout, &training_);
-  Adam(options);
+  Adam(batch, options);
   ++dropout_step_;
   return sums;
 }

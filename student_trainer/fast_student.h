@@ -55,9 +55,10 @@ class FastStudent : public StudentEngine {
   // Logits, after dropout of inputs and outputs at `rate`.
   void Forward(const PackedBatch& batch, double rate, bool keep,
                Workspace* work) const;
-  // Fills the gradient from work->dlogits.
+  // Fills the gradient of the weights from work->dlogits, and puts that of the
+  // inputs into work->x.
   void Backward(const PackedBatch& batch, double rate, Workspace* work);
-  void Adam(const StepOptions& options);
+  void Adam(const PackedBatch& batch, const StepOptions& options);
   void ToPacked(const std::vector<float>& plain, FloatBuffer* packed) const;
   std::vector<float> ToPlain(const FloatBuffer& packed) const;
 

@@ -9,32 +9,38 @@
 namespace kodistil {
 namespace {
 
-// log softmax(logits / temperature), in double.
-void LogSoftmax(absl::Span<const float> logits, double temperature,
-                std::vector<double>* out) {
-  double largest = logits[0];
-  for (float logit : logits) largest = std::max<double>(largest, logit);
-  double sum = 0;
-  for (float logit : logits) sum += std::exp((logit - largest) / temperature);
-  const double log_sum = std::log(sum);
-  out->resize(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    (*out)[i] = (logits[i] - largest) / temperature - log_sum;
-  }
-}
+// A row's softmax and its logarithm.
+struct Softmax {
+  std::vector<double> p, log_p;
 
-// T^2 * KL(teacher || student) of one row; adds weight times its gradient.
-double SoftKlDiv(absl::Span<const float> logits,
-                 absl::Span<const float> teacher, double temperature,
-                 double weight, absl::Span<float> gradient) {
-  static thread_local std::vector<double> log_q, log_p;
-  LogSoftmax(logits, temperature, &log_q);
-  LogSoftmax(teacher, temperature, &log_p);
+  void Set(absl::Span<const float> logits, double temperature) {
+    double largest = logits[0];
+    for (float logit : logits) largest = std::max<double>(largest, logit);
+    p.resize(logits.size());
+    log_p.resize(logits.size());
+    double sum = 0;
+    for (size_t i = 0; i < logits.size(); ++i) {
+      log_p[i] = (logits[i] - largest) / temperature;
+      p[i] = std::exp(log_p[i]);
+      sum += p[i];
+    }
+    const double log_sum = std::log(sum), scale = 1 / sum;
+    for (size_t i = 0; i < logits.size(); ++i) {
+      p[i] *= scale;
+      log_p[i] -= log_sum;
+    }
+  }
+};
+
+// T^2 * KL(teacher || student) of one row, both softened; adds weight times its
+// gradient.
+double SoftKlDiv(const Softmax& student, const Softmax& teacher,
+                 double temperature, double weight,
+                 absl::Span<float> gradient) {
   double divergence = 0;
-  for (size_t j = 0; j < logits.size(); ++j) {
-    const double p = std::exp(log_p[j]);
-    divergence += p * (log_p[j] - log_q[j]);
-    gradient[j] += weight * temperature * (std::exp(log_q[j]) - p);
+  for (size_t j = 0; j < gradient.size(); ++j) {
+    divergence += teacher.p[j] * (teacher.log_p[j] - student.log_p[j]);
+    gradient[j] += weight * temperature * (student.p[j] - teacher.p[j]);
   }
   return temperature * temperature * divergence;
 }
@@ -50,15 +56,13 @@ double SoftMse(absl::Span<const float> logits, absl::Span<const float> teacher,
   return sum / logits.size();
 }
 
-double HardTerm(absl::Span<const float> logits, int label, double weight,
+double HardTerm(const Softmax& student, int label, double weight,
                 absl::Span<float> gradient) {
-  static thread_local std::vector<double> log_q;
-  LogSoftmax(logits, /*temperature=*/1, &log_q);
-  for (size_t j = 0; j < logits.size(); ++j) {
+  for (size_t j = 0; j < gradient.size(); ++j) {
     const double expected = static_cast<int>(j) == label ? 1 : 0;
-    gradient[j] += weight * (std::exp(log_q[j]) - expected);
+    gradient[j] += weight * (student.p[j] - expected);
   }
-  return -log_q[label];
+  return -student.log_p[label];
 }
 
 }  // namespace
@@ -89,9 +93,12 @@ LossSums DistillationLoss(const LossOptions& options, int classes,
                           absl::Span<const int> labels,
                           absl::Span<const float> teacher,
                           absl::Span<float> gradient) {
+  // Kept between calls: a step allocates nothing.
+  static thread_local Softmax student, softened, softened_teacher;
   LossSums sums;
   sums.rows = static_cast<int64_t>(labels.size());
   const bool soft = options.kind != LossKind::kCe;
+  const double temperature = options.temperature;
   const double hard_weight = soft ? options.loss_rate : 1;
   const double soft_weight = 1 - hard_weight;
   std::fill(gradient.begin(), gradient.end(), 0.0f);
@@ -99,18 +106,25 @@ LossSums DistillationLoss(const LossOptions& options, int classes,
     const size_t begin = size_t(row) * classes;
     const auto z = logits.subspan(begin, classes);
     const auto g = gradient.subspan(begin, classes);
+    student.Set(z, 1);
     if (labels[row] >= 0) {
-      const double hard = HardTerm(z, labels[row], hard_weight / sums.rows, g);
+      const double hard =
+          HardTerm(student, labels[row], hard_weight / sums.rows, g);
       sums.hard += hard;
       sums.total += hard_weight * hard;
       ++sums.labelled;
     }
     if (!soft) continue;
     const auto t = teacher.subspan(begin, classes);
-    const double term =
-        options.kind == LossKind::kKlDiv
-            ? SoftKlDiv(z, t, options.temperature, soft_weight / sums.rows, g)
-            : SoftMse(z, t, soft_weight / sums.rows, g);
+    double term;
+    if (options.kind == LossKind::kKlDiv) {
+      if (temperature != 1) softened.Set(z, temperature);
+      softened_teacher.Set(t, temperature);
+      term = SoftKlDiv(temperature != 1 ? softened : student, softened_teacher,
+                       temperature, soft_weight / sums.rows, g);
+    } else {
+      term = SoftMse(z, t, soft_weight / sums.rows, g);
+    }
     sums.soft += term;
     sums.total += soft_weight * term;
   }
@@ -118,9 +132,9 @@ LossSums DistillationLoss(const LossOptions& options, int classes,
 }
 
 double CrossEntropy(absl::Span<const float> logits, int label) {
-  static thread_local std::vector<double> log_q;
-  LogSoftmax(logits, /*temperature=*/1, &log_q);
-  return -log_q[label];
+  static thread_local Softmax softmax;
+  softmax.Set(logits, /*temperature=*/1);
+  return -softmax.log_p[label];
 }
 
 int ArgMax(absl::Span<const float> logits) {

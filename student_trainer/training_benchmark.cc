@@ -11,6 +11,7 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -35,6 +36,8 @@ constexpr int kRows = 12800;
 // NSMC's longest row with this vocabulary, which the seed pads to.
 constexpr int kSeedLength = 142;
 constexpr double kDropout = 0.1;
+// Contenders of the fast engine on a cell of its own, the first ones.
+constexpr size_t kEngines = 3;
 
 struct Size {
   const char* name;
@@ -331,7 +334,7 @@ absl::StatusOr<std::vector<Contender>> MakeContenders(
     const TrainingBenchmarkOptions& options, const Data& data,
     const StudentShape& shape) {
   std::vector<Contender> contenders;
-  for (int run = 0; run < 3; ++run) {
+  for (size_t run = 0; run < kEngines; ++run) {
     KODISTIL_ASSIGN_OR_RETURN(std::shared_ptr<StudentEngine> engine,
                               FastStudent::Create(shape, run == 2 ? 2 : 1));
     constexpr const char* kNames[] = {"fast", "fast, wall",
@@ -356,25 +359,37 @@ absl::StatusOr<std::vector<Contender>> MakeContenders(
   return contenders;
 }
 
-// Turns of all until the time is over. Before, for a third of it, one thread
-// against two, in turns of a step or two: they need moments in which nobody
-// else computes.
+// Turns of those of `contenders` that `takes_part` until `end`.
+absl::Status RunTurnsUntil(double end, double turn, const Data& data,
+                           absl::FunctionRef<bool(size_t)> takes_part,
+                           std::vector<Contender>* contenders) {
+  do {
+    for (size_t i = 0; i < contenders->size(); ++i) {
+      if (!takes_part(i)) continue;
+      KODISTIL_RETURN_IF_ERROR(RunTurn(data, turn, &(*contenders)[i]));
+    }
+  } while (Seconds(CLOCK_MONOTONIC) < end);
+  return absl::OkStatus();
+}
+
+// What computes with two threads needs moments in which nobody else does:
+// first one thread against two alone, in turns of a few steps, then the packs,
+// then all that counts the processor's time.
 absl::Status RunTurns(const TrainingBenchmarkOptions& options, const Data& data,
                       std::vector<Contender>* contenders, double* peak) {
   const double turn = absl::ToDoubleSeconds(options.turn);
   const double time = absl::ToDoubleSeconds(options.time);
   const double begin = Seconds(CLOCK_MONOTONIC);
+  const auto wall = [&](size_t i) { return (*contenders)[i].wall; };
+  KODISTIL_RETURN_IF_ERROR(RunTurnsUntil(
+      begin + 0.2 * time, turn / 8, data,
+      [&](size_t i) { return wall(i) && i < kEngines; }, contenders));
+  KODISTIL_RETURN_IF_ERROR(RunTurnsUntil(
+      begin + 0.4 * time, turn / 8, data,
+      [&](size_t i) { return wall(i) && i >= kEngines; }, contenders));
   do {
-    for (Contender& contender : *contenders) {
-      if (!contender.wall) continue;
-      KODISTIL_RETURN_IF_ERROR(RunTurn(data, turn / 8, &contender));
-    }
-  } while (Seconds(CLOCK_MONOTONIC) < begin + 0.35 * time);
-  do {
-    for (Contender& contender : *contenders) {
-      if (contender.wall) continue;
-      KODISTIL_RETURN_IF_ERROR(RunTurn(data, turn, &contender));
-    }
+    KODISTIL_RETURN_IF_ERROR(RunTurnsUntil(
+        0, turn, data, [&](size_t i) { return !wall(i); }, contenders));
     *peak = SgemmPeak(*peak);
   } while (Seconds(CLOCK_MONOTONIC) < begin + time);
   return absl::OkStatus();

@@ -151,15 +151,26 @@ void Dropout(const DropoutStream& stream, size_t begin, size_t count,
   }
 }
 
-void ScatterAdd(const float* rows, const int64_t* ids, size_t count,
-                size_t width, float* table) {
-  for (size_t n = 0; n < count; ++n) {
-    if (ids[n] == 0) continue;
-    float* out = table + ids[n] * width;
-    const float* row = rows + n * width;
-    ForVectors(width, [&](size_t i, auto load, auto store) HWY_ATTR {
-      store(hn::Add(load(out + i), load(row + i)), out + i);
-    });
+void Scatter(const RowScatter& s) {
+  // Picks positions first, so that no branch depends on an id.
+  constexpr size_t kChunk = 512;
+  uint16_t picked[kChunk];
+  for (size_t begin = 0; begin < s.count; begin += kChunk) {
+    const int64_t* ids = s.ids + begin;
+    const float* rows = s.rows + begin * s.width;
+    const size_t count = std::min(kChunk, s.count - begin);
+    size_t size = 0;
+    for (size_t n = 0; n < count; ++n) {
+      picked[size] = static_cast<uint16_t>(n);
+      size += (ids[n] >= s.first_id) & (ids[n] < s.end_id);
+    }
+    for (size_t k = 0; k < size; ++k) {
+      float* out = s.table + ids[picked[k]] * s.width;
+      const float* row = rows + picked[k] * s.width;
+      ForVectors(s.width, [&](size_t i, auto load, auto store) HWY_ATTR {
+        store(hn::Add(load(out + i), load(row + i)), out + i);
+      });
+    }
   }
 }
 
@@ -234,7 +245,7 @@ namespace kodistil {
 HWY_EXPORT(Adam);
 HWY_EXPORT(PhiloxWords);
 HWY_EXPORT(Dropout);
-HWY_EXPORT(ScatterAdd);
+HWY_EXPORT(Scatter);
 HWY_EXPORT(Sum);
 HWY_EXPORT(Linear);
 HWY_EXPORT(LinearBack);
@@ -263,9 +274,8 @@ void GatherRows(const float* table, const int64_t* ids, size_t count,
   }
 }
 
-void ScatterAddRows(const float* rows, const int64_t* ids, size_t count,
-                    size_t width, float* table) {
-  HWY_DYNAMIC_DISPATCH(ScatterAdd)(rows, ids, count, width, table);
+void RunRowScatter(const RowScatter& scatter) {
+  HWY_DYNAMIC_DISPATCH(Scatter)(scatter);
 }
 
 void SumRows(const float* a, const float* b, size_t count, size_t width,

@@ -44,9 +44,15 @@ void RunPhilox(uint32_t first, uint32_t high, uint32_t key, size_t count,
 // out[i] = table[ids[i]], rows of `width`.
 void GatherRows(const float* table, const int64_t* ids, size_t count,
                 size_t width, float* out);
-// table[ids[i]] += rows[i]; rows of id 0, padding, are left out.
-void ScatterAddRows(const float* rows, const int64_t* ids, size_t count,
-                    size_t width, float* table);
+// table[ids[i]] += rows[i] for ids from first_id to below end_id, in order.
+struct RowScatter {
+  size_t count = 0, width = 0;
+  const float* rows = nullptr;   // [count, width]
+  const int64_t* ids = nullptr;  // [count]
+  int64_t first_id = 0, end_id = 0;
+  float* table = nullptr;  // rows of `width` by id
+};
+void RunRowScatter(const RowScatter& scatter);
 // out[i] = a[i] + b[i]; rows of `width` every `stride` floats, dense in `out`.
 void SumRows(const float* a, const float* b, size_t count, size_t width,
              size_t stride, float* out);

@@ -102,6 +102,33 @@ TEST(VectorKernelsTest, DropoutKeepsTheMean) {
   }
 }
 
+TEST(VectorKernelsTest, RowScatterAddsRowsOfItsIds) {
+  // More positions than are picked at a time, rows of an odd width.
+  constexpr size_t kCount = 1300, kWidth = 19, kIds = 40;
+  Pcg32 random(5);
+  std::vector<int64_t> ids(kCount);
+  for (int64_t& id : ids) id = random.Below(kIds);
+  std::vector<float> rows(kCount * kWidth);
+  for (float& value : rows) value = random.Uniform() - 0.5;
+  std::vector<float> table(kIds * kWidth, 0.25f), expected = table;
+  for (size_t n = 0; n < kCount; ++n) {
+    if (ids[n] < 1 || ids[n] >= 23) continue;
+    for (size_t i = 0; i < kWidth; ++i) {
+      expected[ids[n] * kWidth + i] += rows[n * kWidth + i];
+    }
+  }
+  RowScatter scatter;
+  scatter.count = kCount;
+  scatter.width = kWidth;
+  scatter.rows = rows.data();
+  scatter.ids = ids.data();
+  scatter.first_id = 1;
+  scatter.end_id = 23;
+  scatter.table = table.data();
+  RunRowScatter(scatter);
+  EXPECT_EQ(table, expected);
+}
+
 TEST(VectorKernelsTest, AdamFollowsItsFormula) {
   constexpr int kSize = 37;
   OnEveryInstructionSet([](const std::string& target) {

@@ -375,14 +375,19 @@ absl::StatusOr<WorkerEnd> RunWorker(const WorkerOptions& options,
                              session_options, &stop);
   // Uploads have a connection of their own, so that heartbeats never wait.
   const auto uploads = NewChannel(options.coordinator, options.access);
-  const ArtifactClient artifacts(uploads, cache);
+  // As patient as the session: a student that is trained waits for a
+  // coordinator that is away, and is not reported as failed.
+  ArtifactClientOptions patient;
+  patient.retry_limit = options.coordinator_timeout;
+  patient.stop = &stop;
+  const ArtifactClient artifacts(uploads, cache, patient);
   Watchdog watchdog(options.hang_timeout, EndOfHungWorker);
   runner_options.watchdog = &watchdog;
   TrialRunner runner(runner_options, &artifacts);
-  ArtifactClientOptions patience;
-  patience.call_timeout = absl::Minutes(1);
-  patience.retry_limit = absl::Seconds(5);
-  const ArtifactClient checkpoints(uploads, cache, patience);
+  ArtifactClientOptions impatient;
+  impatient.call_timeout = absl::Minutes(1);
+  impatient.retry_limit = absl::Seconds(5);
+  const ArtifactClient checkpoints(uploads, cache, impatient);
   CheckpointKeeper keeper(KeeperOptions(&checkpoints, &session));
   const int chosen = runner_options.device == "cpu" ? options.threads : 1;
   const int most = options.pack > 0 ? options.pack : chosen;

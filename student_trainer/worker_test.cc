@@ -587,6 +587,28 @@ TEST_F(WorkerTest, CoordinatorThatIsNotThereIsUnavailable) {
                        HasSubstr("cannot reach the coordinator")));
 }
 
+// A minute, the artifacts' own patience, would make a student that is trained a
+// failed attempt.
+TEST_F(WorkerTest, TrainedStudentWaitsForTheCoordinatorAsLongAsToldTo) {
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<Server> server,
+      Server::Start(ServerOptions(), {&fake_, artifacts_.get()}));
+  options_.coordinator = server->address();
+  options_.coordinator_timeout = absl::Milliseconds(300);
+  options_.on_progress = [&](const auto&, const TrainProgress& progress) {
+    const bool last =
+        progress.finished != nullptr &&
+        progress.finished->epoch() == trial_.config().train_epoch();
+    if (last) server->Shutdown();
+  };
+  fake_.AddTrial(trial_);
+  const absl::Time start = absl::Now();
+  EXPECT_THAT(RunWorker(options_, stop_),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("cannot reach the coordinator")));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(30));
+}
+
 TEST_F(WorkerTest, OnlyWhatNoRestartMendsIsTheConfiguration) {
   EXPECT_EQ(WorkerExitCode(WorkerEnd::kFinished), 0);
   EXPECT_EQ(WorkerExitCode(WorkerEnd::kStopped), 75);

@@ -8,6 +8,8 @@
 // happened before what. Linked into programs built with --config=tsan alone.
 
 #include <dlfcn.h>
+#include <grpc/grpc.h>
+#include <link.h>
 #include <sanitizer/tsan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,19 @@ namespace absl {
 ABSL_NAMESPACE_BEGIN
 namespace {
 
+void* Symbol(const std::string& name) {
+  void* const found = dlsym(RTLD_NEXT, name.c_str());
+  if (found != nullptr) return found;
+  fprintf(stderr, "abseil_tsan.cc: no library has %s\n", name.c_str());
+  abort();
+}
+
+// The library's function, of the type of ours.
+template <typename Function>
+Function* RealC(Function& /*ours*/, const char* name) {
+  return reinterpret_cast<Function*>(Symbol(name));
+}
+
 // The library's function. `name` is mangled as in the Itanium C++ ABI, but for
 // the namespace, which stands as "@".
 template <typename Function>
@@ -36,12 +51,55 @@ Function* Real(const std::string& name) {
   const std::string symbol = name.substr(0, at) + "4absl" +
                              std::to_string(space.size()) + space +
                              name.substr(at + 1);
-  void* const found = dlsym(RTLD_NEXT, symbol.c_str());
-  if (found == nullptr) {
-    fprintf(stderr, "abseil_tsan.cc: libabsl has no %s\n", symbol.c_str());
-    abort();
+  return reinterpret_cast<Function*>(Symbol(symbol));
+}
+
+// gRPC hands calls from thread to thread by atomics of its own, which are not
+// seen either. What stands for them is that all mutexes which it locks are one.
+char grpc_sync;
+
+// Where libgrpc and libgrpc++ lie.
+struct AddressRanges {
+  static constexpr int kMost = 8;
+  uintptr_t begin[kMost];
+  uintptr_t end[kMost];
+  int count = 0;
+};
+
+int AddGrpc(dl_phdr_info* info, size_t /*size*/, void* to) {
+  auto& ranges = *static_cast<AddressRanges*>(to);
+  if (strstr(info->dlpi_name, "/libgrpc") == nullptr) return 0;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& part = info->dlpi_phdr[i];
+    if (part.p_type != PT_LOAD || (part.p_flags & PF_X) == 0) continue;
+    if (ranges.count == AddressRanges::kMost) abort();
+    ranges.begin[ranges.count] = info->dlpi_addr + part.p_vaddr;
+    ranges.end[ranges.count++] = info->dlpi_addr + part.p_vaddr + part.p_memsz;
   }
-  return reinterpret_cast<Function*>(found);
+  return 0;
+}
+
+bool InGrpc(const void* caller) {
+  static const AddressRanges ranges = [] {
+    AddressRanges found;
+    dl_iterate_phdr(&AddGrpc, &found);
+    return found;
+  }();
+  const auto address = reinterpret_cast<uintptr_t>(caller);
+  for (int i = 0; i < ranges.count; ++i) {
+    if (address >= ranges.begin[i] && address < ranges.end[i]) return true;
+  }
+  return false;
+}
+
+void Locked(Mutex* mutex, const void* caller) {
+  __tsan_acquire(mutex);
+  if (InGrpc(caller)) __tsan_acquire(&grpc_sync);
+}
+
+void Unlocking(Mutex* mutex, const void* caller) {
+  __tsan_release(mutex);
+  if (InGrpc(caller)) __tsan_release(&grpc_sync);
 }
 
 // Whoever unlocks a Mutex evaluates the conditions of those who wait for it: it
@@ -81,19 +139,19 @@ void* Flag(const Notification* notification) {
 void Mutex::Lock() {
   static auto* const real = Real<void(Mutex*)>("_ZN@5Mutex4LockEv");
   real(this);
-  __tsan_acquire(this);
+  Locked(this, __builtin_return_address(0));
 }
 
 bool Mutex::TryLock() {
   static auto* const real = Real<bool(Mutex*)>("_ZN@5Mutex7TryLockEv");
   const bool locked = real(this);
-  if (locked) __tsan_acquire(this);
+  if (locked) Locked(this, __builtin_return_address(0));
   return locked;
 }
 
 void Mutex::Unlock() {
   static auto* const real = Real<void(Mutex*)>("_ZN@5Mutex6UnlockEv");
-  __tsan_release(this);
+  Unlocking(this, __builtin_return_address(0));
   const IgnoreReads ignore;
   real(this);
 }
@@ -212,3 +270,33 @@ void BlockingCounter::Wait() {
 
 ABSL_NAMESPACE_END
 }  // namespace absl
+
+extern "C" {
+
+grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op* ops,
+                                      size_t count, void* tag, void* reserved) {
+  static auto* const real =
+      absl::RealC(grpc_call_start_batch, "grpc_call_start_batch");
+  __tsan_release(&absl::grpc_sync);
+  return real(call, ops, count, tag, reserved);
+}
+
+grpc_event grpc_completion_queue_next(grpc_completion_queue* queue,
+                                      gpr_timespec deadline, void* reserved) {
+  static auto* const real =
+      absl::RealC(grpc_completion_queue_next, "grpc_completion_queue_next");
+  const grpc_event event = real(queue, deadline, reserved);
+  __tsan_acquire(&absl::grpc_sync);
+  return event;
+}
+
+grpc_event grpc_completion_queue_pluck(grpc_completion_queue* queue, void* tag,
+                                       gpr_timespec deadline, void* reserved) {
+  static auto* const real =
+      absl::RealC(grpc_completion_queue_pluck, "grpc_completion_queue_pluck");
+  const grpc_event event = real(queue, tag, deadline, reserved);
+  __tsan_acquire(&absl::grpc_sync);
+  return event;
+}
+
+}  // extern "C"

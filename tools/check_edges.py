@@ -21,7 +21,9 @@ ALLOWED = {
     "teacher_service": {"artifacts", "base", "corpus", "logit_store", "proto"},
     "student_trainer": {"artifacts", "base", "corpus", "logit_store", "proto"},
     # Of the store its client alone: see FORBIDDEN_TARGETS.
-    "coordinator": {"artifacts", "base", "corpus", "logit_store", "proto"},
+    # Of deploy the shell of a Slurm task.
+    "coordinator": {"artifacts", "base", "corpus", "deploy", "logit_store",
+                    "proto"},
     "serving": {"artifacts", "base", "corpus", "proto", "student_trainer"},
     "deploy": set(),
     "docs": set(),

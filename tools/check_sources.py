@@ -343,6 +343,39 @@ def check_links(path, text):
       report(path, lines.number(match.start()), f"there is no {target}")
 
 
+def source_of(target, texts):
+  """The text of a test's source, "" where there is none."""
+  folder, name = target[2:].split(":")
+  for path in (f"{folder}/{name}.cc", f"{folder}/{name}.sh"):
+    if path in texts:
+      return texts[path]
+  return ""
+
+
+def check_tried(path, text, texts):
+  """Rows of a table with the column "tried by" name tests that are there."""
+  tried = False
+  for number, line in enumerate(text.split("\n"), 1):
+    if not line.startswith("|") or line.endswith("| tried by |"):
+      tried = line.endswith("| tried by |")
+      continue
+    if not tried or line.startswith("|---"):
+      continue
+    cell = line.rstrip("| ").rsplit("| ", 1)[1]
+    target = ""
+    for name in re.findall(r"`([^`]+)`", cell):
+      if name.startswith("//"):
+        target = name
+        if not source_of(target, texts):
+          report(path, number, f"there is no test {target}")
+      elif re.fullmatch(r"\w+", name) and not re.search(
+          rf"^TEST.*[ (]{name}\)|^ *{name}\) {{$|^{name}\(\)",
+          source_of(target, texts) if target else "", re.MULTILINE):
+        report(path, number, f"there is no case {name} in {target}")
+    if not target:
+      report(path, number, f"nothing tries it: found '{cell}', expected a test")
+
+
 def check_decisions(texts):
   index = texts.get("docs/adr/README.md", "")
   numbers = {}
@@ -402,6 +435,7 @@ def main(paths):
       check_build(path, text)
     elif path.endswith(".md"):
       check_links(path, text)
+      check_tried(path, text, texts)
     elif path.endswith((".py", ".sh")) or path == ".ci/run":
       check_columns(path, text.split("\n"))
   check_files_are_built(paths, texts)

@@ -69,7 +69,7 @@ check_sources() {
 check_shell() {
   need shellcheck || return
   local files
-  mapfile -t files < <(project_files '*.sh' .ci/run)
+  mapfile -t files < <(project_files '*.sh' '*.sbatch' .ci/run)
   shellcheck -f gcc "${files[@]}"
 }
 

@@ -1,0 +1,189 @@
+// Sweeps whose teachers and workers are jobs of a real Slurm, which queues them
+// again, loses their nodes, and outlives a coordinator.
+
+#include <signal.h>
+
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/files.h"
+#include "base/testing.h"
+#include "tests/slurm/slurm_testbed.h"
+#include "tests/sweep_harness.h"
+
+namespace kodistil {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using v1::Trial;
+
+constexpr absl::Duration kLimit = absl::Seconds(60);
+// Longer than the test: what gives a lost cell to others is what Slurm says of
+// its task.
+constexpr char kLease[] = "--lease=10m";
+
+// Six cells: two sizes, two temperatures each, and their twins.
+const std::vector<std::string>& Flags() {
+  static const auto* const flags = new std::vector<std::string>{
+      "--dataset=sample",  "--sample_rows=2000", "--student=tiny,mini",
+      "--temperature=1,2", "--train_epoch=25",   "--vocab_size=1000",
+      "--heartbeat=50ms",  "--workers=2",        "--listen=127.0.0.1:0"};
+  return *flags;
+}
+
+// Ids "JOB_TASK" of the workers that train and have something to lose.
+std::vector<std::string> AtWork(const std::vector<Trial>& trials) {
+  std::vector<std::string> tasks;
+  for (const Trial& trial : trials) {
+    if (trial.state() != Trial::STATE_RUNNING || trial.history_size() == 0) {
+      continue;
+    }
+    const std::vector<std::string> name =
+        absl::StrSplit(trial.worker_id(), '/');
+    tasks.push_back(name.back());
+  }
+  return tasks;
+}
+
+class SlurmTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto bed = SlurmTestbed::Start();
+    ASSERT_OK(bed);
+    bed_ = *std::move(bed);
+  }
+
+  std::string NodeOf(const std::string& id) {
+    for (const SlurmTask& task : bed_->Tasks()) {
+      if (absl::StrCat(task.job, "_", task.index) == id) return task.node;
+    }
+    return "";
+  }
+
+  // How often Slurm itself has queued the task again.
+  std::string RestartsOf(const std::string& id) {
+    const auto text = bed_->Run("scontrol", {"-o", "show", "job", id});
+    if (!text.ok()) return std::string(text.status().message());
+    for (const absl::string_view word : absl::StrSplit(*text, ' ')) {
+      if (absl::StartsWith(word, "Restarts=")) return std::string(word);
+    }
+    return *text;
+  }
+
+  // For the coordinator.
+  std::map<std::string, std::string> Environment() const {
+    auto environment = bed_->Environment();
+    environment["KODISTIL_CACHE_DIR"] = JoinPath(NewTestDir(), "cache");
+    return environment;
+  }
+
+  std::string LogOf(const SweepHarness& sweep, const std::string& id) {
+    const auto text =
+        ReadFile(sweep.InWork(absl::StrCat("logs/slurm-workers-", id, ".log")));
+    return text.ok() ? *text : "";
+  }
+
+  std::unique_ptr<SlurmTestbed> bed_;
+};
+
+TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
+  SweepHarness local(Flags());
+  ASSERT_EQ(local.Run(), 0);
+  ASSERT_EQ(local.Attempts(), 6);
+
+  SweepHarness sweep(Flags());
+  sweep.UseWorker("", Environment());
+  const auto coordinator = sweep.Start({"--launch=slurm", kLease});
+  std::vector<std::string> tasks;
+  ASSERT_TRUE(sweep.WatchUntil(coordinator.get(),
+                               [&](const auto& trials) {
+                                 tasks = AtWork(trials);
+                                 return tasks.size() == 2;
+                               }))
+      << sweep.Output() << bed_->Logs();
+  const std::string requeued = tasks[0];
+  const std::string lost = tasks[1];
+  EXPECT_NE(NodeOf(requeued), NodeOf(lost));
+  ASSERT_OK(bed_->Run("scontrol", {"requeue", requeued}).status());
+  ASSERT_TRUE(PollUntil(kLimit, [&] {
+    return LogOf(sweep, requeued).find("stopping after the current step") !=
+           std::string::npos;
+  })) << LogOf(sweep, requeued);
+  // slurmd's keeper, the script, the worker.
+  EXPECT_GE(bed_->KillNode(NodeOf(lost)), 2);
+
+  coordinator->Wait();
+  EXPECT_EQ(coordinator->exit_code(), 0) << sweep.Output() << bed_->Logs();
+  EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
+  EXPECT_EQ(sweep.Attempts(), 8) << "each fault costs the cell an attempt";
+  EXPECT_EQ(RestartsOf(requeued), "Restarts=1");
+  EXPECT_EQ(RestartsOf(lost), "Restarts=1");
+  EXPECT_THAT(sweep.Output(), Not(HasSubstr("is silent")));
+  EXPECT_THAT(sweep.Output(), HasSubstr("slurm: teachers (job "));
+  EXPECT_THAT(sweep.Output(), HasSubstr("slurm: workers (job "));
+  for (const SlurmTask& task : bed_->Tasks()) {
+    EXPECT_TRUE(task.state == "CANCELLED" || task.state == "COMPLETED")
+        << task.job << "_" << task.index << " is " << task.state;
+  }
+  EXPECT_EQ(*ReadFile(sweep.InWork("slurm/jobs")), "");
+  std::cout << sweep.Output();
+  bed_->Stop();
+  EXPECT_THAT(bed_->Processes(), IsEmpty());
+}
+
+// Slurm does not queue its task again: its lost node is the coordinator's to
+// make good, and first of all it has to find its jobs.
+TEST_F(SlurmTest, KilledCoordinatorFindsItsJobsAndSubmitsALostTaskAgain) {
+  const std::vector<std::string> flags = {
+      "--dataset=sample",    "--sample_rows=2000", "--student=small",
+      "--temperature=1",     "--no_twins",         "--train_epoch=40",
+      "--vocab_size=1000",   "--heartbeat=50ms",   "--workers=1",
+      "--listen=127.0.0.1:0"};
+  const std::vector<std::string> on_slurm = {
+      "--launch=slurm", "--sbatch_args=--no-requeue", kLease};
+  SweepHarness local(flags);
+  ASSERT_EQ(local.Run(), 0);
+
+  SweepHarness sweep(flags);
+  sweep.UseWorker("", Environment());
+  std::vector<std::string> tasks;
+  const auto at_work = [&tasks](const std::vector<Trial>& trials) {
+    tasks = AtWork(trials);
+    return tasks.size() == 1;
+  };
+  {
+    const auto first = sweep.Start(on_slurm);
+    ASSERT_TRUE(sweep.WatchUntil(first.get(), at_work)) << sweep.Output();
+    first->Signal(SIGKILL);
+    first->Wait();
+  }
+  const std::string before = tasks[0];
+  const auto second = sweep.Start(on_slurm);
+  ASSERT_TRUE(PollUntil(kLimit, [&] {
+    return sweep.Output().find("of an earlier coordinator go on") !=
+           std::string::npos;
+  })) << sweep.Output();
+  ASSERT_TRUE(sweep.WatchUntil(second.get(), at_work)) << sweep.Output();
+  EXPECT_EQ(tasks[0], before) << "the worker has kept its lease";
+  EXPECT_GE(bed_->KillNode(NodeOf(before)), 2);
+
+  second->Wait();
+  EXPECT_EQ(second->exit_code(), 0) << sweep.Output() << bed_->Logs();
+  EXPECT_THAT(sweep.Output(), HasSubstr("1 of the workers again (0)"));
+  EXPECT_EQ(RestartsOf(before), "Restarts=0");
+  EXPECT_EQ(sweep.Attempts(), 2);
+  EXPECT_THAT(sweep.Output(), Not(HasSubstr("is silent")));
+  EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
+  std::cout << sweep.Output();
+}
+
+}  // namespace
+}  // namespace kodistil
