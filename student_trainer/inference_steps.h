@@ -62,7 +62,7 @@ struct RecurrentStep {
   // [entries][P][4][L]; one of the two, and float32 without int8s.
   const float* table = nullptr;
   const uint16_t* table_halves = nullptr;  // IEEE half precision
-  const uint32_t* entries = nullptr;  // [rows], which one is a row's
+  const uint32_t* entries = nullptr;       // [rows], which one is a row's
   // The product; 0 for none. A multiple of 4 for int8s.
   size_t depth = 0;  // K
   // In float32.
