@@ -16,7 +16,7 @@ struct TrainingBenchmarkOptions {
   std::vector<std::string> students = {"large", "base", "small", "mini",
                                        "tiny"};
   // For a student, all engines together.
-  absl::Duration time = absl::Seconds(10);
+  absl::Duration time = absl::Seconds(30);
   // Engines take turns so long; the best turn counts. Short turns find the
   // quiet moments of a busy machine, which two threads need.
   absl::Duration turn = absl::Milliseconds(20);
