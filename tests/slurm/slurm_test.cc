@@ -39,6 +39,13 @@ const std::vector<std::string>& Flags() {
   return *flags;
 }
 
+std::vector<std::string> FlagsOfOneCell() {
+  return {"--dataset=sample",    "--sample_rows=2000", "--student=small",
+          "--temperature=1",     "--no_twins",         "--train_epoch=40",
+          "--vocab_size=1000",   "--heartbeat=50ms",   "--workers=1",
+          "--listen=127.0.0.1:0"};
+}
+
 // Ids "JOB_TASK" of the workers that train and have something to lose.
 std::vector<std::string> AtWork(const std::vector<Trial>& trials) {
   std::vector<std::string> tasks;
@@ -139,14 +146,39 @@ TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
   EXPECT_THAT(bed_->Processes(), IsEmpty());
 }
 
+// What Slurm sends when a time limit comes near (--signal=B:USR1@120): the
+// worker keeps what it has, and its script queues it again.
+TEST_F(SlurmTest, WorkerNearItsTimeLimitGoesBackIntoTheQueue) {
+  SweepHarness local(FlagsOfOneCell());
+  ASSERT_EQ(local.Run(), 0);
+
+  SweepHarness sweep(FlagsOfOneCell());
+  sweep.UseWorker("", Environment());
+  const auto coordinator = sweep.Start({"--launch=slurm", kLease});
+  std::vector<std::string> tasks;
+  ASSERT_TRUE(sweep.WatchUntil(coordinator.get(),
+                               [&](const auto& trials) {
+                                 tasks = AtWork(trials);
+                                 return tasks.size() == 1;
+                               }))
+      << sweep.Output() << bed_->Logs();
+  ASSERT_OK(
+      bed_->Run("scancel", {"--batch", "--signal=USR1", tasks[0]}).status());
+  coordinator->Wait();
+  EXPECT_EQ(coordinator->exit_code(), 0) << sweep.Output() << bed_->Logs();
+  EXPECT_THAT(
+      LogOf(sweep, tasks[0]),
+      HasSubstr(absl::StrCat("job ", tasks[0], " goes back into the queue")));
+  EXPECT_EQ(RestartsOf(tasks[0]), "Restarts=1");
+  EXPECT_EQ(sweep.Attempts(), 2);
+  EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
+  std::cout << sweep.Output() << LogOf(sweep, tasks[0]);
+}
+
 // Slurm does not queue its task again: its lost node is the coordinator's to
 // make good, and first of all it has to find its jobs.
 TEST_F(SlurmTest, KilledCoordinatorFindsItsJobsAndSubmitsALostTaskAgain) {
-  const std::vector<std::string> flags = {
-      "--dataset=sample",    "--sample_rows=2000", "--student=small",
-      "--temperature=1",     "--no_twins",         "--train_epoch=40",
-      "--vocab_size=1000",   "--heartbeat=50ms",   "--workers=1",
-      "--listen=127.0.0.1:0"};
+  const std::vector<std::string> flags = FlagsOfOneCell();
   const std::vector<std::string> on_slurm = {
       "--launch=slurm", "--sbatch_args=--no-requeue", kLease};
   SweepHarness local(flags);
