@@ -92,6 +92,34 @@ void FaultFileSystem::FailSyncs(bool on) {
   fail_syncs_ = on;
 }
 
+void FaultFileSystem::HoldFlushes(bool on) {
+  const auto ended = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return flushes_ == 0;
+  };
+  absl::MutexLock lock(&mutex_);
+  hold_flushes_ = on;
+  if (!on) mutex_.Await(absl::Condition(&ended));
+}
+
+bool FaultFileSystem::HoldsAFlush() {
+  absl::MutexLock lock(&mutex_);
+  return hold_flushes_ && flushes_ > 0;
+}
+
+void FaultFileSystem::RunFlush(const std::function<void()>& flush) {
+  const auto let = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !hold_flushes_;
+  };
+  {
+    absl::MutexLock lock(&mutex_);
+    ++flushes_;
+    mutex_.Await(absl::Condition(&let));
+  }
+  flush();
+  absl::MutexLock lock(&mutex_);
+  --flushes_;
+}
+
 IOStatus FaultFileSystem::Allow() {
   if (operations_left_ == 0) return IOStatus::IOError("the power is off");
   if (operations_left_ != INT_MAX) --operations_left_;
@@ -235,13 +263,44 @@ namespace {
 class FaultEnv final : public rocksdb::EnvWrapper {
  public:
   explicit FaultEnv(std::shared_ptr<FaultFileSystem> file_system)
-      : EnvWrapper(rocksdb::Env::Default()) {
+      : EnvWrapper(rocksdb::Env::Default()), faults_(file_system.get()) {
     file_system_ = std::move(file_system);
+  }
+
+  void Schedule(void (*function)(void*), void* argument, Priority priority,
+                void* tag, void (*unscheduled)(void*)) override {
+    if (priority != Priority::HIGH) {
+      EnvWrapper::Schedule(function, argument, priority, tag, unscheduled);
+      return;
+    }
+    // RocksDB flushes with high priority.
+    EnvWrapper::Schedule(&RunFlush,
+                         new Flush{faults_, function, argument, unscheduled},
+                         priority, tag, &Unschedule);
   }
 
   void SleepForMicroseconds(int micros) override {
     EnvWrapper::SleepForMicroseconds(std::min(micros, 1000));
   }
+
+ private:
+  struct Flush {
+    FaultFileSystem* faults;
+    void (*function)(void*);
+    void* argument;
+    void (*unscheduled)(void*);
+  };
+
+  static void RunFlush(void* argument) {
+    const std::unique_ptr<Flush> flush(static_cast<Flush*>(argument));
+    flush->faults->RunFlush([&flush] { flush->function(flush->argument); });
+  }
+  static void Unschedule(void* argument) {
+    const std::unique_ptr<Flush> flush(static_cast<Flush*>(argument));
+    if (flush->unscheduled != nullptr) flush->unscheduled(flush->argument);
+  }
+
+  FaultFileSystem* const faults_;  // file_system_'s
 };
 
 }  // namespace

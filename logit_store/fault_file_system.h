@@ -5,6 +5,7 @@
 #define KODISTIL_LOGIT_STORE_FAULT_FILE_SYSTEM_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,12 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   void EndSpaceLimit() { LimitSpace(UINT64_MAX); }
   // While on, every sync of a file is an input/output error.
   void FailSyncs(bool on);
+  // While on, flushes that RocksDB schedules on NewFaultEnv's environment do
+  // not begin. Turning it off returns when those held back have ended.
+  void HoldFlushes(bool on);
+  bool HoldsAFlush();
+  // Runs a flush: waits while they are held.
+  void RunFlush(const std::function<void()>& flush);
 
   const char* Name() const override { return "FaultFileSystem"; }
   rocksdb::IOStatus NewWritableFile(
@@ -92,6 +99,8 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   int operations_left_ ABSL_GUARDED_BY(mutex_);
   uint64_t space_left_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
   bool fail_syncs_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hold_flushes_ ABSL_GUARDED_BY(mutex_) = false;
+  int flushes_ ABSL_GUARDED_BY(mutex_) = 0;  // held or running
   int kept_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Change> changes_ ABSL_GUARDED_BY(mutex_);  // since the last sync
   std::map<std::string, Bytes> files_ ABSL_GUARDED_BY(mutex_);  // by path

@@ -6,10 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/rocksdb_bridge.h"
 #include "base/status_macros.h"
 #include "logit_store/logit_format.h"
 #include "logit_store/rocksdb_open.h"
+#include "rocksdb/convenience.h"
 #include "rocksdb/perf_level.h"
 #include "rocksdb/write_batch.h"
 
@@ -185,13 +187,48 @@ absl::Status LogitDatabase::TryToRecover() {
       // Reading the same damage again helps nobody.
       if (health_.code() == absl::StatusCode::kDataLoss) return health_;
     }
-    const rocksdb::Status status = (*db)->Resume();
+    const rocksdb::Status status = Resume(db->get());
     if (status.ok()) return Probe();
-    if (status.severity() < rocksdb::Status::Severity::kFatalError) {
+    if (!status.IsShutdownInProgress() &&
+        status.severity() < rocksdb::Status::Severity::kFatalError) {
       return FromRocksDbStatus(status);
     }
   }
   return Reopen();
+}
+
+// RocksDB 7.8 waits for ever for a flush that began between the error and the
+// recovery: such a flush ends with the error but stays in the queue, where
+// nothing schedules it again. Later versions schedule no flush then
+// (github.com/facebook/rocksdb/pull/11872).
+rocksdb::Status LogitDatabase::Resume(rocksdb::DB* db) {
+  rocksdb::Status status;
+  bool done = false;
+  std::thread resuming([&] {
+    rocksdb::Status result = db->Resume();
+    absl::MutexLock lock(&mutex_);
+    status = std::move(result);
+    done = true;
+  });
+  const auto done_or_stopping = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return done || stopping_;
+  };
+  bool hangs;
+  bool stopping;
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&done_or_stopping),
+                            options_.resume_limit);
+    hangs = !done;
+    stopping = stopping_;
+  }
+  LOG_IF(WARNING, hangs && !stopping)
+      << Name() << ": RocksDB's recovery took longer than "
+      << absl::FormatDuration(options_.resume_limit)
+      << "; the database is opened anew";
+  if (hangs) rocksdb::CancelAllBackgroundWork(db, /*wait=*/false);
+  resuming.join();
+  return hangs ? rocksdb::Status::ShutdownInProgress() : status;
 }
 
 absl::Status LogitDatabase::Reopen() {
@@ -199,6 +236,7 @@ absl::Status LogitDatabase::Reopen() {
   {
     std::shared_ptr<rocksdb::DB> closed_unlocked;
     absl::MutexLock lock(&mutex_);
+    if (stopping_) return absl::CancelledError("the store is closed");
     closed_unlocked.swap(db_);
     old = closed_unlocked;
     ++epoch_;

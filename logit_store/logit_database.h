@@ -22,8 +22,8 @@ namespace kodistil {
 
 // Thread-safe. After a background error (full disk, failed sync) the database
 // can be read but not written; a thread resumes it, or opens it anew where
-// RocksDB cannot resume, as soon as the cause is gone. Damaged files stay as
-// they are: only a person can help.
+// RocksDB cannot resume or hangs, as soon as the cause is gone. Damaged files
+// stay as they are: only a person can help.
 class LogitDatabase {
  public:
   // Errors as RocksDbLogitStore::Open.
@@ -62,6 +62,9 @@ class LogitDatabase {
   void Recover();
   // One try. OK when the database takes writes again.
   absl::Status TryToRecover();
+  // RocksDB's own recovery of `db`. ShutdownInProgress when it took longer than
+  // options.resume_limit or the store is closed: `db` only reads from then on.
+  rocksdb::Status Resume(rocksdb::DB* db);
   absl::Status Reopen();
   // Whether writes reach the disk.
   absl::Status Probe();

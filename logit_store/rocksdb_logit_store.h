@@ -45,6 +45,9 @@ struct RocksDbLogitStoreOptions {
   bool sync = true;
   // After a background error: the wait between two tries to go on; above 0.
   absl::Duration resume_interval = absl::Seconds(1);
+  // How long RocksDB may take for such a try before the database is opened anew
+  // instead; above 0.
+  absl::Duration resume_limit = absl::Seconds(10);
   // Rows in memory before they are written into a table; 64 KiB or more.
   size_t write_buffer_bytes = 64 << 20;
   // Opens a store whose log is damaged: leaves the damaged records out, so that

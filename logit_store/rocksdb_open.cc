@@ -138,9 +138,10 @@ absl::Status RocksDbLogitStoreOptions::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat(
         "lock_wait ", absl::FormatDuration(lock_wait), ": expected 0 or more"));
   }
-  if (resume_interval <= absl::ZeroDuration()) {
+  if (std::min(resume_interval, resume_limit) <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat("resume_interval ", absl::FormatDuration(resume_interval),
+                     ", resume_limit ", absl::FormatDuration(resume_limit),
                      ": expected more than 0"));
   }
   if (write_buffer_bytes >= 64 << 10) return absl::OkStatus();

@@ -38,6 +38,7 @@ class StoreHealthTest : public ::testing::Test {
     options_.path = NewTestDir();
     options_.env = NewFaultEnv(file_system_);
     options_.resume_interval = absl::Milliseconds(20);
+    options_.resume_limit = absl::Seconds(1);
     options_.write_buffer_bytes = 64 << 10;
     Open();
     ASSERT_OK(Fill(dataset_, {}, store_.get()));
@@ -54,12 +55,13 @@ class StoreHealthTest : public ::testing::Test {
   }
 
   // Until health is as wanted; returns it.
-  absl::Status WaitForHealth(bool good) {
+  absl::Status WaitForHealth(bool good,
+                             absl::Duration patience = absl::Minutes(1)) {
     const auto arrived = [this, good]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return health_.ok() == good;
     };
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&arrived), absl::Minutes(1));
+    mutex_.AwaitWithTimeout(absl::Condition(&arrived), patience);
     return health_;
   }
 
@@ -151,6 +153,50 @@ TEST_F(StoreHealthTest, FailedSyncIsUnavailableAndPasses) {
   file_system_->FailSyncs(false);
   ASSERT_OK(WaitForHealth(true));
   ASSERT_OK(PutUntilRefused(store_.get()));
+  ExpectAllAcknowledged();
+}
+
+// RocksDB schedules a flush, an error comes, and then the flush begins: it ends
+// at once with the error, and RocksDB's recovery waits for it for ever.
+class HangingRecoveryTest : public StoreHealthTest {
+ protected:
+  void OpenWithLimit(absl::Duration limit) {
+    store_ = nullptr;
+    // The flush has ended before the recovery begins.
+    options_.resume_interval = absl::Seconds(1);
+    options_.resume_limit = limit;
+    Open();
+  }
+
+  void LoseAFlush() {
+    file_system_->HoldFlushes(true);
+    while (!file_system_->HoldsAFlush()) {
+      ASSERT_LT(next_, uint64_t{kRows});
+      ASSERT_OK(PutRows(dataset_, {next_}, store_.get()));
+      ++next_;
+    }
+    file_system_->LimitSpace(0);
+    ASSERT_FALSE(PutUntilRefused(store_.get()).ok());
+    file_system_->HoldFlushes(false);
+    file_system_->EndSpaceLimit();
+    ASSERT_FALSE(WaitForHealth(false).ok());
+  }
+};
+
+TEST_F(HangingRecoveryTest, OpensTheDatabaseAnew) {
+  OpenWithLimit(absl::Milliseconds(100));
+  LoseAFlush();
+  ASSERT_OK(WaitForHealth(true));
+  ASSERT_OK(PutUntilRefused(store_.get()));
+  ExpectAllAcknowledged();
+}
+
+TEST_F(HangingRecoveryTest, DoesNotKeepTheStoreFromClosing) {
+  OpenWithLimit(absl::Hours(1));
+  LoseAFlush();
+  EXPECT_FALSE(WaitForHealth(true, absl::Seconds(2)).ok()) << "it did not hang";
+  store_ = nullptr;
+  Open();
   ExpectAllAcknowledged();
 }
 
