@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,13 +33,17 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
   return reactor;
 }
 
-// Answers once the ledger calls it, after `log`; `place` is held until then.
+// Answers once the ledger calls it, after `log`; `place`, which is the
+// service's, is held until then: once answered the service may be gone, while
+// the ledger still has this function.
 LedgerLog::Done Later(grpc::ServerUnaryReactor* reactor, CallLimit::Place place,
                       LedgerLog::Done log) {
-  auto held = std::make_shared<CallLimit::Place>(std::move(place));
+  auto held =
+      std::make_shared<std::optional<CallLimit::Place>>(std::move(place));
   return [reactor, held = std::move(held),
           log = std::move(log)](const absl::Status& status) {
     log(status);
+    held->reset();
     reactor->Finish(ToGrpcStatus(status));
   };
 }

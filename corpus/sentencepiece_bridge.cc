@@ -55,14 +55,26 @@ void Find(void* handle, const char* name, Library* library,
   }
 }
 
+// With names of its own before those of the program.
+void* Open() {
+  constexpr int kFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+#if defined(__SANITIZE_ADDRESS__)
+  // Refuses it: what the library frees it would not know.
+  return dlopen(kLibrary, kFlags & ~RTLD_DEEPBIND);
+#elif defined(__SANITIZE_THREAD__)
+  // Its dlopen refuses it too, though it could do with it. Without, the
+  // library's FLAGS_help would lie on Abseil's, which is smaller.
+  static auto* const open = reinterpret_cast<decltype(&dlopen)>(
+      dlsym(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "dlopen"));
+  return open(kLibrary, kFlags);
+#else
+  return dlopen(kLibrary, kFlags);
+#endif
+}
+
 Library LoadLibrary() {
   Library library;
-  int flags = RTLD_NOW | RTLD_LOCAL;
-  // Sanitizers refuse it.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  flags |= RTLD_DEEPBIND;
-#endif
-  void* const handle = dlopen(kLibrary, flags);
+  void* const handle = Open();
   if (handle == nullptr) {
     library.error = std::string("SentencePiece cannot be loaded (Debian's ") +
                     "package libsentencepiece0): " + dlerror();
