@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""A student behind Flask and PyTorch, as demos are written: the baseline of
+"""A student behind Flask and PyTorch, as demos are written: the baselines of
 bench/serving.sh.
 
-    flask_server.py MODEL_FOLDER PORT
+    flask_server.py MODEL_FOLDER PORT [--no_grad]
 
 POST /classify with the form field `sentence` answers with JSON. One row a
-request, no padding, no gradients: nothing here is slow on purpose.
+request, no padding, Flask's own server with a thread a connection. As the seed
+(serving/app.py of github.com/gyunggyung/DistilKoBiLSTM) it calls the model
+plainly, so that PyTorch records what gradients would need; with --no_grad it
+does not.
 """
 
+import contextlib
 import json
 import os
 import struct
@@ -104,6 +108,8 @@ class Tokenizer:
 
 def main():
   folder, port = sys.argv[1], int(sys.argv[2])
+  mode = (torch.no_grad if sys.argv[3:] == ["--no_grad"]
+          else contextlib.nullcontext)
   with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
     config = json.load(file)
   model = Student(config)
@@ -116,7 +122,7 @@ def main():
   @app.route("/classify", methods=["POST"])
   def classify():  # pylint: disable=unused-variable
     ids = torch.tensor([tokenizer.encode(flask.request.form["sentence"])])
-    with torch.no_grad():
+    with mode():
       probabilities = torch.softmax(model(ids), dim=1)[0].tolist()
     return flask.jsonify(label=probabilities.index(max(probabilities)),
                          probabilities=probabilities)

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # A student served by //serving in fp32 and int8, and by Flask and PyTorch
-# (bench/flask_server.py), in one run on this machine: one table.
+# (bench/flask_server.py) as the seed does and without gradients, in one run on
+# this machine: one table. Ratios are to the seed's way.
 #   bench/serving.sh MODEL_FOLDER SENTENCES_FILE [SECONDS]
 # SENTENCES_FILE has one sentence a line. Needs `deploy/install.sh
 # --with=bench`. The load comes from this machine too and takes its part of it:
 # "server us" is what the server alone took of the processors for a request.
 # At half of saturation requests are due at a fixed rate (//serving:load_test).
 # What a machine gives changes from minute to minute: each of ROUNDS (3) has all
-# three, a ratio is of its round, and the last rows have the medians.
+# four, a ratio is of its round, and the last rows have the medians.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if (($# < 2)); then
-  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 model=$(realpath "$1")
@@ -61,7 +62,8 @@ start_ours() {
 
 start_flask() {
   port=18080
-  "$python" bench/flask_server.py "$model" "$port" >"$scratch/server.log" 2>&1 &
+  "$python" bench/flask_server.py "$model" "$port" "$@" \
+    >"$scratch/server.log" 2>&1 &
   server=$!
   wait_for_port "$port"
 }
@@ -117,9 +119,14 @@ bazel build //serving //serving:load_test >/dev/null 2>&1
 # The format `lines` is label<TAB>text.
 sed 's/^/0\t/' "$sentences" >"$scratch/load.txt"
 
+# Of `rate` to `base`.
+ratio() {
+  awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.1f", a / b }'
+}
+
 # Cells of the table.
 row() {
-  printf '| %-5s | %-14s | %10s | %5s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
+  printf '| %-5s | %-18s | %10s | %5s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
 }
 
 # The median of a column of the rows of a server.
@@ -138,20 +145,23 @@ row round server requests/s ratio 'p50 ms' 'p99 ms' 'server us' 'p99 at half' \
   'begun late'
 echo '|---|---|---:|---:|---:|---:|---:|---:|---:|'
 for ((round = 1; round <= rounds; ++round)); do
-  start_flask
   # More connections only make its threads fight for the interpreter.
+  start_flask
   saturate 8
   base=$rate
-  row "$round" 'Flask, PyTorch' "$rate" 1 "$p50" "$p99" "$cost" - -
+  row "$round" 'Flask, as the seed' "$rate" 1 "$p50" "$p99" "$cost" - -
+  stop_server
+  start_flask --no_grad
+  saturate 8
+  row "$round" 'Flask, no_grad' "$rate" "$(ratio)" "$p50" "$p99" "$cost" - -
   stop_server
   for precision in fp32 int8; do
     start_ours "$precision"
     saturate "$connections"
     load_half
-    ratio=$(awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.1f", a / b }')
-    row "$round" "KoDistil $precision" "$rate" "$ratio" "$p50" "$p99" "$cost" \
-      "$half" "$late"
-    echo "$precision $rate $ratio $p50 $p99 $cost $half $late" \
+    row "$round" "KoDistil $precision" "$rate" "$(ratio)" "$p50" "$p99" \
+      "$cost" "$half" "$late"
+    echo "$precision $rate $(ratio) $p50 $p99 $cost $half $late" \
       >>"$scratch/rows"
     stop_server
   done
