@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # A student served by //serving in fp32 and int8, and by Flask and PyTorch
 # (bench/flask_server.py) as the seed does and without gradients, in one run on
-# this machine: one table. Ratios are to the seed's way.
+# this machine: one table, with the ratios to both.
 #   bench/serving.sh MODEL_FOLDER SENTENCES_FILE [SECONDS]
 # SENTENCES_FILE has one sentence a line. Needs `deploy/install.sh
 # --with=bench`. The load comes from this machine too and takes its part of it:
 # "server us" is what the server alone took of the processors for a request.
 # At half of saturation requests are due at a fixed rate (//serving:load_test).
 # What a machine gives changes from minute to minute: each of ROUNDS (3) has all
-# four, a ratio is of its round, and the last rows have the medians.
+# four, ratios are of their round, and the last rows have the medians.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -119,14 +119,14 @@ bazel build //serving //serving:load_test >/dev/null 2>&1
 # The format `lines` is label<TAB>text.
 sed 's/^/0\t/' "$sentences" >"$scratch/load.txt"
 
-# Of `rate` to `base`.
+# Of `rate` to $1.
 ratio() {
-  awk -v a="$rate" -v b="$base" 'BEGIN { printf "%.1f", a / b }'
+  awk -v a="$rate" -v b="$1" 'BEGIN { printf "%.1f", a / b }'
 }
 
 # Cells of the table.
 row() {
-  printf '| %-5s | %-18s | %10s | %5s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
+  printf '| %-5s | %-18s | %10s | %6s | %9s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
 }
 
 # The median of a column of the rows of a server.
@@ -138,31 +138,33 @@ median() {
 medians() {
   row all "KoDistil $1" "$(median "$1" 2)" "$(median "$1" 3)" \
     "$(median "$1" 4)" "$(median "$1" 5)" "$(median "$1" 6)" \
-    "$(median "$1" 7)" "$(median "$1" 8)"
+    "$(median "$1" 7)" "$(median "$1" 8)" "$(median "$1" 9)"
 }
 
-row round server requests/s ratio 'p50 ms' 'p99 ms' 'server us' 'p99 at half' \
-  'begun late'
-echo '|---|---|---:|---:|---:|---:|---:|---:|---:|'
+row round server requests/s 'x seed' 'x no_grad' 'p50 ms' 'p99 ms' \
+  'server us' 'p99 at half' 'begun late'
+echo '|---|---|---:|---:|---:|---:|---:|---:|---:|---:|'
 for ((round = 1; round <= rounds; ++round)); do
   # More connections only make its threads fight for the interpreter.
   start_flask
   saturate 8
-  base=$rate
-  row "$round" 'Flask, as the seed' "$rate" 1 "$p50" "$p99" "$cost" - -
+  seed=$rate
+  row "$round" 'Flask, as the seed' "$rate" 1 - "$p50" "$p99" "$cost" - -
   stop_server
   start_flask --no_grad
   saturate 8
-  row "$round" 'Flask, no_grad' "$rate" "$(ratio)" "$p50" "$p99" "$cost" - -
+  no_grad=$rate
+  row "$round" 'Flask, no_grad' "$rate" "$(ratio "$seed")" 1 "$p50" "$p99" \
+    "$cost" - -
   stop_server
   for precision in fp32 int8; do
     start_ours "$precision"
     saturate "$connections"
     load_half
-    row "$round" "KoDistil $precision" "$rate" "$(ratio)" "$p50" "$p99" \
-      "$cost" "$half" "$late"
-    echo "$precision $rate $(ratio) $p50 $p99 $cost $half $late" \
-      >>"$scratch/rows"
+    figures=("$rate" "$(ratio "$seed")" "$(ratio "$no_grad")" "$p50" "$p99"
+      "$cost" "$half" "$late")
+    row "$round" "KoDistil $precision" "${figures[@]}"
+    echo "$precision ${figures[*]}" >>"$scratch/rows"
     stop_server
   done
 done
