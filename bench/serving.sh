@@ -126,7 +126,8 @@ ratio() {
 
 # Cells of the table.
 row() {
-  printf '| %-5s | %-18s | %10s | %6s | %9s | %7s | %7s | %9s | %11s | %10s |\n' "$@"
+  printf '| %-5s | %-18s | %10s | %6s | %9s |' "${@:1:5}"
+  printf ' %7s | %7s | %9s | %11s | %10s |\n' "${@:6}"
 }
 
 # The median of a column of the rows of a server.
