@@ -154,7 +154,10 @@ void BlockStopSignals() {
   if (pipe2(stop_pipe, O_CLOEXEC) != 0) return;
   struct sigaction action = {};
   action.sa_handler = OnStopSignal;
+#if !defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer runs a handler when the call that it interrupts is over.
   action.sa_flags = SA_RESTART;
+#endif
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
 }
