@@ -4,9 +4,14 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/files.h"
+#include "base/status_macros.h"
 
 namespace kodistil {
 
@@ -22,6 +27,27 @@ absl::Status FromRocksDbStatus(const rocksdb::Status& status) {
     return absl::UnavailableError(message);
   }
   return absl::InternalError(message);
+}
+
+absl::Status CheckCurrentFile(const std::string& path) {
+  if (FileExists(JoinPath(path, "CURRENT")) || !IsDirectory(path)) {
+    return absl::OkStatus();
+  }
+  KODISTIL_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            ListDirectory(path));
+  for (const std::string& name : names) {
+    if (!absl::EndsWith(name, ".sst") && !absl::EndsWith(name, ".log")) {
+      continue;
+    }
+    // The log of a database that was just made is empty.
+    std::error_code error;
+    if (std::filesystem::file_size(JoinPath(path, name), error) == 0) continue;
+    return absl::DataLossError(
+        absl::StrCat(path, " has ", name,
+                     " but no file CURRENT, a line that names the newest "
+                     "MANIFEST-..."));
+  }
+  return absl::OkStatus();
 }
 
 namespace {

@@ -25,6 +25,7 @@ absl::string_view View(const rocksdb::Slice& slice) {
 absl::StatusOr<std::unique_ptr<LedgerLog>> LedgerLog::Open(
     const std::string& path, rocksdb::Env* env) {
   KODISTIL_RETURN_IF_ERROR(MakeDirectories(path));
+  KODISTIL_RETURN_IF_ERROR(Annotate(CheckCurrentFile(path), "the ledger"));
   rocksdb::Options rocks;
   if (env != nullptr) rocks.env = env;
   rocks.create_if_missing = true;

@@ -547,6 +547,21 @@ TEST_F(LedgerTest, NewerFormatIsRefusedByName) {
                        HasSubstr("found ledger format version 3")));
 }
 
+// RocksDB would begin a new one and delete what is left of this.
+TEST_F(LedgerTest, LedgerWithoutItsCurrentFileIsNotBegunAnew) {
+  Submit({"a"});
+  ledger_ = nullptr;
+  const std::string current = JoinPath(path_, "CURRENT");
+  ASSERT_OK_AND_ASSIGN(const std::string content, ReadFile(current));
+  ASSERT_OK(RemoveAll(current));
+  EXPECT_THAT(
+      Ledger::Open(path_, options_, now_),
+      StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no file CURRENT")));
+  ASSERT_OK(WriteFileAtomically(current, content));
+  Reopen();
+  EXPECT_OK(ledger_->Find("a"));
+}
+
 TEST_F(LedgerTest, DamagedRecordIsDataLossThatNamesIt) {
   ledger_ = nullptr;
   RawLedger(path_).Put("trial/a", "\xFF");

@@ -330,7 +330,7 @@ absl::StatusOr<int> PrepareSalvage(const std::string& store,
                                    const std::string& before,
                                    std::ostream* out) {
   StoreLock lock;
-  if (!FileExists(JoinPath(store, "CURRENT"))) {
+  if (!FileExists(JoinPath(store, "CURRENT")) && CheckCurrentFile(store).ok()) {
     return absl::NotFoundError(absl::StrCat("no logit store at ", store));
   }
   KODISTIL_RETURN_IF_ERROR(lock.Acquire(store));

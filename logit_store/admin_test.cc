@@ -293,6 +293,22 @@ TEST_F(AdminTest, SalvageOpensAStoreWithoutItsManifest) {
   EXPECT_EQ(CountRows(), 3u);
 }
 
+TEST_F(AdminTest, SalvageOpensAStoreWithoutItsCurrentFile) {
+  ASSERT_OK(RemoveAll(JoinPath(options_.store, "CURRENT")));
+  RocksDbLogitStoreOptions refused;
+  refused.path = options_.store;
+  for (const bool read_only : {false, true}) {
+    refused.read_only = read_only;
+    EXPECT_THAT(RocksDbLogitStore::Open(refused).status(),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(HasSubstr(options_.store),
+                               HasSubstr("but no file CURRENT"))));
+  }
+  options_.salvage = true;
+  ASSERT_OK(Run());
+  EXPECT_EQ(CountRows(), 3u);
+}
+
 TEST_F(AdminTest, WhatIsNotThereIsNotFound) {
   options_.restore = JoinPath(folder_, "nothing");
   EXPECT_THAT(

@@ -153,6 +153,8 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> OpenRocksDb(
     const RocksDbLogitStoreOptions& options,
     const std::shared_ptr<rocksdb::EventListener>& listener) {
   KODISTIL_RETURN_IF_ERROR(options.Validate());
+  KODISTIL_RETURN_IF_ERROR(
+      Annotate(CheckCurrentFile(options.path), "logit store"));
   const bool create = options.create_if_missing && !options.read_only;
   if (!create && !FileExists(JoinPath(options.path, "CURRENT"))) {
     return absl::NotFoundError(

@@ -154,6 +154,14 @@ damaged_manifest() {
   label 0
 }
 
+missing_current() {
+  filled_store tables
+  rm "$(file_of_store CURRENT)"
+  refused 'has .*\.sst but no file CURRENT'
+  salvage
+  label 0
+}
+
 # The only table: the sweep labels everything.
 missing_table() {
   filled_store tables
@@ -198,8 +206,8 @@ label $rows
 cp -r "$scratch/store" "$scratch/log"
 admin --compact || fail "admin --compact ended with $?"
 cp -r "$scratch/store" "$scratch/tables"
-for case in damaged_log damaged_texts damaged_manifest missing_table \
-  damaged_table damaged_block folder_is_gone; do
+for case in damaged_log damaged_texts damaged_manifest missing_current \
+  missing_table damaged_table damaged_block folder_is_gone; do
   "$case"
   echo "$case: seen, mended, and all $rows rows are there"
 done
