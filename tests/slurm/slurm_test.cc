@@ -3,15 +3,18 @@
 
 #include <signal.h>
 
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/files.h"
 #include "base/testing.h"
 #include "tests/slurm/slurm_testbed.h"
@@ -92,6 +95,50 @@ class SlurmTest : public ::testing::Test {
     return environment;
   }
 
+  // A job of deploy/slurm/SCRIPT from a folder laid out as a clone; its number.
+  std::string Submit(const std::string& script,
+                     const std::vector<std::string>& options,
+                     const std::vector<std::string>& flags) {
+    const std::string tree = TestBinary("");
+    EXPECT_OK(MakeDirectories(clone_));
+    for (const auto& [link, target] :
+         {std::pair("deploy", JoinPath(tree, "deploy")),
+          std::pair("bazel-bin", tree)}) {
+      std::error_code ignored;  // there from the job before
+      std::filesystem::create_symlink(target, JoinPath(clone_, link), ignored);
+    }
+    std::vector<std::string> args = {
+        "--parsable", "--cpus-per-task=1", absl::StrCat("--chdir=", clone_),
+        absl::StrCat("--export=ALL,KODISTIL_HOME=", clone_)};
+    args.insert(args.end(), options.begin(), options.end());
+    args.push_back(JoinPath(clone_, absl::StrCat("deploy/slurm/", script)));
+    args.insert(args.end(), flags.begin(), flags.end());
+    const auto output = bed_->Run("sbatch", args);
+    EXPECT_OK(output);
+    return output.ok() ? std::string(absl::StripAsciiWhitespace(*output)) : "";
+  }
+
+  std::string StateOf(const std::string& job) {
+    const auto output =
+        bed_->Run("squeue", {"-h", "-t", "all", "-j", job, "-o", "%T"});
+    return output.ok() ? std::string(absl::StripAsciiWhitespace(*output))
+                       : std::string(output.status().message());
+  }
+
+  bool HasEnded(const std::string& job) {
+    const std::string state = StateOf(job);
+    return state == "COMPLETED" || state == "FAILED" || state == "CANCELLED";
+  }
+
+  std::string LogOfJob(const std::string& job) const {
+    for (const char* name : {"kodistil-sweep-", "kodistil-workers-"}) {
+      const auto text =
+          ReadFile(JoinPath(clone_, absl::StrCat(name, job, ".log")));
+      if (text.ok()) return *text;
+    }
+    return "no log of job " + job;
+  }
+
   std::string LogOf(const SweepHarness& sweep, const std::string& id) {
     const auto text =
         ReadFile(sweep.InWork(absl::StrCat("logs/slurm-workers-", id, ".log")));
@@ -99,6 +146,7 @@ class SlurmTest : public ::testing::Test {
   }
 
   std::unique_ptr<SlurmTestbed> bed_;
+  const std::string clone_ = JoinPath(NewTestDir(), "clone");
 };
 
 TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
@@ -173,6 +221,40 @@ TEST_F(SlurmTest, WorkerNearItsTimeLimitGoesBackIntoTheQueue) {
   EXPECT_EQ(sweep.Attempts(), 2);
   EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
   std::cout << sweep.Output() << LogOf(sweep, tasks[0]);
+}
+
+// The scripts of deploy/slurm, for those who submit themselves: the coordinator
+// on one node, a worker on the other.
+TEST_F(SlurmTest, ScriptsForJobsOfYourOwnDoASweep) {
+  const std::vector<std::string> flags = {
+      "--dataset=sample", "--sample_rows=2000",  "--student=tiny",
+      "--temperature=1",  "--train_epoch=3",     "--vocab_size=1000",
+      "--heartbeat=50ms", "--listen=127.0.0.1:0"};
+  SweepHarness local(flags);
+  ASSERT_EQ(local.Run({"--workers=1"}), 0);
+
+  const SweepHarness sweep({});  // for its work folder
+  std::vector<std::string> more = flags;
+  more.insert(more.end(), {"--insecure", "--advertise=127.0.0.1",
+                           absl::StrCat("--work_dir=", sweep.work_dir())});
+  const std::string coordinator = Submit("sweep.sbatch", {}, more);
+  std::string port;
+  ASSERT_TRUE(PollUntil(kLimit, [&] {
+    const auto text = ReadFile(sweep.InWork("run/coordinator.port"));
+    if (text.ok()) port = std::string(absl::StripAsciiWhitespace(*text));
+    return !port.empty();
+  })) << LogOfJob(coordinator);
+  const std::string workers =
+      Submit("workers.sbatch", {"--array=0-0"},
+             {absl::StrCat("--coordinator=127.0.0.1:", port)});
+
+  EXPECT_TRUE(PollUntil(kLimit, [&] { return HasEnded(coordinator); }));
+  EXPECT_TRUE(PollUntil(kLimit, [&] { return HasEnded(workers); }));
+  EXPECT_EQ(StateOf(coordinator), "COMPLETED") << LogOfJob(coordinator);
+  EXPECT_EQ(StateOf(workers), "COMPLETED") << LogOfJob(workers + "_0");
+  EXPECT_EQ(sweep.ComparableResults(), local.ComparableResults());
+  EXPECT_THAT(LogOfJob(coordinator), HasSubstr("sweep: 2 of 2 cells ended"));
+  EXPECT_THAT(LogOfJob(workers + "_0"), HasSubstr("the sweep is over"));
 }
 
 // Slurm does not queue its task again: its lost node is the coordinator's to
