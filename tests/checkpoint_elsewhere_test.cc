@@ -23,7 +23,7 @@ const std::vector<std::string>& Flags() {
   static const auto* const flags = new std::vector<std::string>{
       "--dataset=sample",    "--sample_rows=1000", "--student=tiny",
       "--temperature=2",     "--train_epoch=30",   "--vocab_size=1000",
-      "--heartbeat=20ms",    "--lease=1s",         "--workers=0",
+      "--heartbeat=20ms",    "--lease=3s",         "--workers=0",
       "--listen=127.0.0.1:0"};
   return *flags;
 }

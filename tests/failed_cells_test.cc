@@ -169,7 +169,7 @@ TEST_F(FailedCellsTest, HungTrainingEndsItsWorkerAndIsTakenOver) {
                                    {"FAULT_LOSS", "ce"},
                                    {"FAULT_EPOCH", "2"},
                                    {"FAULT_ONCE", NewTestDir() + "/once"}});
-  EXPECT_EQ(sweep_.Run({"--hang_timeout=2s"}), 0);
+  EXPECT_EQ(sweep_.Run({"--hang_timeout=4s"}), 0);
   EXPECT_EQ(Cell("ce")["attempts"], 2);
   EXPECT_THAT(Explain(Cell("ce")), HasSubstr("(local/0 exited with 75)"));
   EXPECT_THAT(*ReadFile(sweep_.InWork("logs/local-0.log")),
@@ -184,16 +184,16 @@ TEST_F(FailedCellsTest, WithoutAWatchdogTheHungTrainingKeepsItsLease) {
                                    {"FAULT_LOSS", "ce"},
                                    {"FAULT_EPOCH", "2"},
                                    {"FAULT_ONCE", once}});
-  const auto coordinator =
-      sweep_.Start({"--hang_timeout=inf", "--lease=300ms"});
-  // A message comes with a heartbeat, one in 100 ms at most.
+  const auto coordinator = sweep_.Start({"--hang_timeout=inf", "--lease=3s"});
+  // A message comes with a heartbeat, one in 100 ms at most: longer than a
+  // lease.
   int messages = 0;
   EXPECT_TRUE(sweep_.WatchUntil(coordinator.get(), [&](const auto& trials) {
     messages += FileExists(once) &&
                 std::any_of(trials.begin(), trials.end(), [](const Trial& t) {
                   return t.state() == Trial::STATE_RUNNING && t.leases() == 1;
                 });
-    return messages == 20;
+    return messages == 45;
   })) << sweep_.Output();
   const auto workers = ChildrenOf(coordinator->pid(), "student_trainer");
   ASSERT_EQ(workers.size(), 1u);

@@ -44,7 +44,7 @@ int ExitCodeOfLateWorker(const SweepHarness& sweep) {
   options.args = {
       absl::StrCat("--coordinator=127.0.0.1:", std::atoi(port->c_str())),
       absl::StrCat("--cache_dir=", folder, "/cache"),
-      "--coordinator_timeout=200ms"};
+      "--coordinator_timeout=2s"};
   options.log_path = JoinPath(folder, "late.log");
   auto worker = Process::Start(options);
   EXPECT_OK(worker);
