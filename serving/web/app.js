@@ -446,6 +446,10 @@
         JSON.stringify(card.provenance, null, 2) ?? '';
   }
 
+  // Twelve digits of each, as elsewhere; all of them are in the provenance.
+  const shortDigests = (text) =>
+      text?.replace(/[0-9a-f]{64}/g, (digest) => digest.slice(0, 12));
+
   // [key, words] of what is known.
   function cardLines(m) {
     const c = m.card ?? {};
@@ -454,7 +458,7 @@
       ['accuracy', Number.isFinite(c.accuracy) ?
           `${number(100 * c.accuracy, 2)}%` : null],
       ['dataset', c.dataset],
-      ['teacher', c.teacher],
+      ['teacher', shortDigests(c.teacher)],
       ['loss', c.loss_option && c.loss_option !== 'ce' ? say('lossValue', {
         temperature: c.temperature, rate: c.loss_rate, option: c.loss_option,
       }) : c.loss_option],
