@@ -106,18 +106,26 @@ bool FaultFileSystem::HoldsAFlush() {
   return hold_flushes_ && flushes_ > 0;
 }
 
+void FaultFileSystem::ScheduleFlush() {
+  absl::MutexLock lock(&mutex_);
+  ++flushes_;
+}
+
+void FaultFileSystem::DropFlush() {
+  absl::MutexLock lock(&mutex_);
+  --flushes_;
+}
+
 void FaultFileSystem::RunFlush(const std::function<void()>& flush) {
   const auto let = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return !hold_flushes_;
   };
   {
     absl::MutexLock lock(&mutex_);
-    ++flushes_;
     mutex_.Await(absl::Condition(&let));
   }
   flush();
-  absl::MutexLock lock(&mutex_);
-  --flushes_;
+  DropFlush();
 }
 
 IOStatus FaultFileSystem::Allow() {
@@ -274,6 +282,7 @@ class FaultEnv final : public rocksdb::EnvWrapper {
       return;
     }
     // RocksDB flushes with high priority.
+    faults_->ScheduleFlush();
     EnvWrapper::Schedule(&RunFlush,
                          new Flush{faults_, function, argument, unscheduled},
                          priority, tag, &Unschedule);
@@ -297,6 +306,7 @@ class FaultEnv final : public rocksdb::EnvWrapper {
   }
   static void Unschedule(void* argument) {
     const std::unique_ptr<Flush> flush(static_cast<Flush*>(argument));
+    flush->faults->DropFlush();
     if (flush->unscheduled != nullptr) flush->unscheduled(flush->argument);
   }
 

@@ -46,8 +46,10 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   // not begin. Turning it off returns when those held back have ended.
   void HoldFlushes(bool on);
   bool HoldsAFlush();
-  // Runs a flush: waits while they are held.
+  // For NewFaultEnv: a flush is scheduled; runs, once it may; or is not to run.
+  void ScheduleFlush();
   void RunFlush(const std::function<void()>& flush);
+  void DropFlush();
 
   const char* Name() const override { return "FaultFileSystem"; }
   rocksdb::IOStatus NewWritableFile(
@@ -100,7 +102,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   uint64_t space_left_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
   bool fail_syncs_ ABSL_GUARDED_BY(mutex_) = false;
   bool hold_flushes_ ABSL_GUARDED_BY(mutex_) = false;
-  int flushes_ ABSL_GUARDED_BY(mutex_) = 0;  // held or running
+  int flushes_ ABSL_GUARDED_BY(mutex_) = 0;  // scheduled, not ended
   int kept_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Change> changes_ ABSL_GUARDED_BY(mutex_);  // since the last sync
   std::map<std::string, Bytes> files_ ABSL_GUARDED_BY(mutex_);  // by path
