@@ -271,8 +271,8 @@ namespace {
 class FaultEnv final : public rocksdb::EnvWrapper {
  public:
   explicit FaultEnv(std::shared_ptr<FaultFileSystem> file_system)
-      : EnvWrapper(rocksdb::Env::Default()), faults_(file_system.get()) {
-    file_system_ = std::move(file_system);
+      : EnvWrapper(rocksdb::Env::Default()), faults_(std::move(file_system)) {
+    file_system_ = faults_;
   }
 
   void Schedule(void (*function)(void*), void* argument, Priority priority,
@@ -294,7 +294,8 @@ class FaultEnv final : public rocksdb::EnvWrapper {
 
  private:
   struct Flush {
-    FaultFileSystem* faults;
+    // The database may be gone before the flush has returned from it.
+    std::shared_ptr<FaultFileSystem> faults;
     void (*function)(void*);
     void* argument;
     void (*unscheduled)(void*);
@@ -310,7 +311,7 @@ class FaultEnv final : public rocksdb::EnvWrapper {
     if (flush->unscheduled != nullptr) flush->unscheduled(flush->argument);
   }
 
-  FaultFileSystem* const faults_;  // file_system_'s
+  const std::shared_ptr<FaultFileSystem> faults_;  // as file_system_
 };
 
 }  // namespace
