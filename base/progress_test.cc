@@ -30,10 +30,14 @@ void WithStderrAt(int descriptor, const std::function<void()>& body) {
   close(saved);
 }
 
-std::string ReadAvailable(int descriptor) {
-  std::string text(4096, '\0');
-  const ssize_t size = read(descriptor, &text[0], text.size());
-  return size > 0 ? text.substr(0, size) : "";
+// To the end: until the other side is closed and all of it has come.
+std::string ReadAll(int descriptor) {
+  std::string text;
+  char part[4096];
+  for (ssize_t size; (size = read(descriptor, part, sizeof(part))) > 0;) {
+    text.append(part, size);
+  }
+  return text;
 }
 
 // What `body` writes to a stderr that is a pipe.
@@ -42,7 +46,7 @@ std::string PipedOutput(const std::function<void()>& body) {
   if (pipe(ends) != 0) return "no pipe";
   WithStderrAt(ends[1], body);
   close(ends[1]);
-  const std::string text = ReadAvailable(ends[0]);
+  const std::string text = ReadAll(ends[0]);
   close(ends[0]);
   return text;
 }
@@ -62,8 +66,8 @@ std::string TerminalOutput(int columns, const std::function<void()>& body) {
   size.ws_col = columns;
   ioctl(secondary, TIOCSWINSZ, &size);
   WithStderrAt(secondary, body);
-  const std::string text = ReadAvailable(primary);
   close(secondary);
+  const std::string text = ReadAll(primary);
   close(primary);
   return text;
 }
