@@ -36,8 +36,9 @@ std::map<std::string, absl::CommandLineFlag*> OwnFlags() {
 }
 
 void PrintHelp(const ProgramInfo& info) {
-  std::printf("%s\n\nUsage: %s [flags]\n\nExamples:\n",
-              info.description.c_str(), info.command.c_str());
+  std::printf("%s\n\nUsage: %s [flags]%s\n\nExamples:\n",
+              info.description.c_str(), info.command.c_str(),
+              info.takes_arguments ? " [arguments]" : "");
   for (const std::string& example : info.examples) {
     std::printf("  %s\n", example.c_str());
   }

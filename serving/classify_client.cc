@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -63,11 +62,11 @@ class Client {
       job.texts = {texts[i]};
       const absl::Status status = job.Validate();
       if (status.ok()) continue;
-      const absl::string_view message = status.message();
-      if (!absl::StartsWith(message, "texts[0]: ")) return status;
+      const std::string field = FieldOf(status);
+      if (field != "texts[0]") return status;
       return absl::InvalidArgumentError(
-          absl::StrCat(options_.place, " ", first + i, ": ",
-                       absl::StripPrefix(message, "texts[0]: ")));
+          absl::StrCat(options_.place, " ", first + i,
+                       absl::StripPrefix(status.message(), field)));
     }
     return absl::OkStatus();
   }
