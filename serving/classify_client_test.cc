@@ -23,11 +23,9 @@ using Json = nlohmann::json;
 class ClassifyClientTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(SaveRandomStudent(folder_ + "/first", 1));
-    ASSERT_OK(SaveRandomStudent(folder_ + "/second", 2));
     StudentServerOptions options;
-    options.classifier.models.models = {{"first", folder_ + "/first"},
-                                        {"second", folder_ + "/second"}};
+    ASSERT_OK_AND_ASSIGN(options.classifier.models.models,
+                         SaveTwoStudents(folder_));
     options.registry = &registry_;
     ASSERT_OK_AND_ASSIGN(server_, StudentServer::Start(options));
     options_.server = server_->grpc()->address();

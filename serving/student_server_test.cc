@@ -28,11 +28,9 @@ constexpr int64_t kMostGrowth = 64 << 20;
 class StudentServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(SaveRandomStudent(folder_ + "/first", 1));
-    ASSERT_OK(SaveRandomStudent(folder_ + "/second", 2));
     StudentServerOptions options;
-    options.classifier.models.models = {{"first", folder_ + "/first"},
-                                        {"second", folder_ + "/second"}};
+    ASSERT_OK_AND_ASSIGN(options.classifier.models.models,
+                         SaveTwoStudents(folder_));
     options.registry = &registry_;
     ASSERT_OK_AND_ASSIGN(server_, StudentServer::Start(options));
   }

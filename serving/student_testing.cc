@@ -1,6 +1,8 @@
 #include "serving/student_testing.h"
 
+#include "base/files.h"
 #include "base/hash.h"
+#include "base/status_macros.h"
 
 namespace kodistil {
 namespace {
@@ -38,6 +40,18 @@ StudentFolder RandomStudent(uint64_t seed, int num_classes) {
 absl::Status SaveRandomStudent(const std::string& folder, uint64_t seed,
                                int num_classes) {
   return SaveStudent(RandomStudent(seed, num_classes), folder);
+}
+
+absl::StatusOr<std::vector<ModelSpec>> SaveTwoStudents(
+    const std::string& folder) {
+  const std::vector<ModelSpec> models = {
+      {"first", JoinPath(folder, "first")},
+      {"second", JoinPath(folder, "second")}};
+  for (size_t i = 0; i < models.size(); ++i) {
+    KODISTIL_RETURN_IF_ERROR(
+        SaveRandomStudent(models[i].folder, /*seed=*/i + 1));
+  }
+  return models;
 }
 
 }  // namespace kodistil

@@ -5,8 +5,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "serving/model_set.h"
 #include "student_trainer/student.h"
 
 namespace kodistil {
@@ -18,6 +21,10 @@ StudentFolder RandomStudent(uint64_t seed, int num_classes = 2);
 // Writes it as a folder.
 absl::Status SaveRandomStudent(const std::string& folder, uint64_t seed,
                                int num_classes = 2);
+
+// Two of them, "first" and "second", in folders of these names in `folder`.
+absl::StatusOr<std::vector<ModelSpec>> SaveTwoStudents(
+    const std::string& folder);
 
 }  // namespace kodistil
 
