@@ -63,6 +63,15 @@ std::vector<std::string> AtWork(const std::vector<Trial>& trials) {
   return tasks;
 }
 
+// Until `count` workers are; `tasks` are then theirs.
+bool WatchUntilAtWork(const SweepHarness& sweep, Process* coordinator,
+                      size_t count, std::vector<std::string>* tasks) {
+  return sweep.WatchUntil(coordinator, [=](const std::vector<Trial>& trials) {
+    *tasks = AtWork(trials);
+    return tasks->size() == count;
+  });
+}
+
 class SlurmTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -158,11 +167,7 @@ TEST_F(SlurmTest, RequeuedTaskAndLostNodeLeaveTheTableAsItIs) {
   sweep.UseWorker("", Environment());
   const auto coordinator = sweep.Start({"--launch=slurm", kLease});
   std::vector<std::string> tasks;
-  ASSERT_TRUE(sweep.WatchUntil(coordinator.get(),
-                               [&](const auto& trials) {
-                                 tasks = AtWork(trials);
-                                 return tasks.size() == 2;
-                               }))
+  ASSERT_TRUE(WatchUntilAtWork(sweep, coordinator.get(), 2, &tasks))
       << sweep.Output() << bed_->Logs();
   const std::string requeued = tasks[0];
   const std::string lost = tasks[1];
@@ -204,11 +209,7 @@ TEST_F(SlurmTest, WorkerNearItsTimeLimitGoesBackIntoTheQueue) {
   sweep.UseWorker("", Environment());
   const auto coordinator = sweep.Start({"--launch=slurm", kLease});
   std::vector<std::string> tasks;
-  ASSERT_TRUE(sweep.WatchUntil(coordinator.get(),
-                               [&](const auto& trials) {
-                                 tasks = AtWork(trials);
-                                 return tasks.size() == 1;
-                               }))
+  ASSERT_TRUE(WatchUntilAtWork(sweep, coordinator.get(), 1, &tasks))
       << sweep.Output() << bed_->Logs();
   ASSERT_OK(
       bed_->Run("scancel", {"--batch", "--signal=USR1", tasks[0]}).status());
@@ -269,13 +270,10 @@ TEST_F(SlurmTest, KilledCoordinatorFindsItsJobsAndSubmitsALostTaskAgain) {
   SweepHarness sweep(flags);
   sweep.UseWorker("", Environment());
   std::vector<std::string> tasks;
-  const auto at_work = [&tasks](const std::vector<Trial>& trials) {
-    tasks = AtWork(trials);
-    return tasks.size() == 1;
-  };
   {
     const auto first = sweep.Start(on_slurm);
-    ASSERT_TRUE(sweep.WatchUntil(first.get(), at_work)) << sweep.Output();
+    ASSERT_TRUE(WatchUntilAtWork(sweep, first.get(), 1, &tasks))
+        << sweep.Output();
     first->Signal(SIGKILL);
     first->Wait();
   }
@@ -285,7 +283,8 @@ TEST_F(SlurmTest, KilledCoordinatorFindsItsJobsAndSubmitsALostTaskAgain) {
     return sweep.Output().find("of an earlier coordinator go on") !=
            std::string::npos;
   })) << sweep.Output();
-  ASSERT_TRUE(sweep.WatchUntil(second.get(), at_work)) << sweep.Output();
+  ASSERT_TRUE(WatchUntilAtWork(sweep, second.get(), 1, &tasks))
+      << sweep.Output();
   EXPECT_EQ(tasks[0], before) << "the worker has kept its lease";
   EXPECT_GE(bed_->KillNode(NodeOf(before)), 2);
 
